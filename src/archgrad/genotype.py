@@ -1,0 +1,230 @@
+"""Discrete architectures: what a search finds and what a network is built from.
+
+A genotype is frozen and hashable, reads and writes JSON, prints as a table of nodes, and needs no search space to be
+stored, compared or drawn. The published convolutional genotypes stand at the end as literals.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+FORMAT = "archgrad.genotype"
+VERSION = 1
+
+
+class Edge(NamedTuple):
+    """An operation applied to an earlier state of the cell."""
+
+    operation: str
+    source: int
+
+    def __str__(self) -> str:
+        return f"{self.operation}({self.source})"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A decoded cell: states 0 … inputs−1 are its inputs, state inputs+i is the sum of the edges in `nodes[i]`.
+
+    `outputs` lists the states which the cell's output is made of (concatenated in convolutional cells).
+
+    Raises:
+        ValueError: a node reads a state that comes later or does not exist, or an output is no state.
+    """
+
+    name: str
+    nodes: tuple[tuple[Edge, ...], ...]
+    outputs: tuple[int, ...]
+    inputs: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.nodes or not self.outputs:
+            raise ValueError(f"cell {self.name!r}: nodes and outputs must not be empty.")
+        for state, edges in enumerate(self.nodes, start=self.inputs):
+            if not edges:
+                raise ValueError(f"cell {self.name!r}: state {state} has no incoming edge.")
+            for edge in edges:
+                if not 0 <= edge.source < state:
+                    raise ValueError(
+                        f"cell {self.name!r}: state {state} reads state {edge.source}; allowed is 0 to {state - 1}."
+                    )
+        last = self.inputs + len(self.nodes) - 1
+        for state in self.outputs:
+            if not 0 <= state <= last:
+                raise ValueError(f"cell {self.name!r}: output {state} is no state; allowed is 0 to {last}.")
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operation of every edge, in order."""
+        return tuple(edge.operation for edges in self.nodes for edge in edges)
+
+    def __str__(self) -> str:
+        rows = (
+            f"  {state} = {' + '.join(map(str, edges))}" for state, edges in enumerate(self.nodes, start=self.inputs)
+        )
+        return "\n".join([f"{self.name}:", *rows, f"  output = {', '.join(map(str, self.outputs))}"])
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """The cells of a decoded architecture, and the name of the space that can build it.
+
+    >>> print(DARTS_V2["normal"])
+    normal:
+      2 = sep_conv_3x3(0) + sep_conv_3x3(1)
+      3 = sep_conv_3x3(0) + sep_conv_3x3(1)
+      4 = sep_conv_3x3(1) + skip_connect(0)
+      5 = skip_connect(0) + dil_conv_3x3(2)
+      output = 2, 3, 4, 5
+    >>> Genotype.from_json(DARTS_V2.to_json()) == DARTS_V2
+    True
+    """
+
+    space: str
+    cells: tuple[Cell, ...]
+
+    def __getitem__(self, name: str) -> Cell:
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        raise KeyError(f"genotype of {self.space!r} has no cell {name!r}; it has {[cell.name for cell in self.cells]}")
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.cells))
+
+    def to_json(self) -> str:
+        """Write the genotype as JSON, with its format and version."""
+        cells = {
+            cell.name: {
+                "inputs": cell.inputs,
+                "nodes": [[list(edge) for edge in edges] for edges in cell.nodes],
+                "outputs": list(cell.outputs),
+            }
+            for cell in self.cells
+        }
+        return json.dumps({"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells}, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Genotype":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is no JSON, no genotype, of a newer version, or does not describe cells.
+        """
+        try:
+            document = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"genotype: not JSON ({error}).") from error
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise ValueError(f"genotype: not a genotype file, its 'format' is not {FORMAT!r}.")
+        version = document.get("version")
+        if not isinstance(version, int) or version < 1:
+            raise ValueError(f"genotype: version {version!r} is not a positive integer.")
+        if version > VERSION:
+            raise ValueError(
+                f"genotype: version {version} is newer than this archgrad reads (up to {VERSION}); upgrade archgrad."
+            )
+        try:
+            space = document["space"]
+            if not isinstance(space, str):
+                raise TypeError(f"space is {space!r}")
+            return cls(space, tuple(_read_cell(name, cell) for name, cell in document["cells"].items()))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"genotype: broken, missing or malformed entry ({error!r}).") from error
+
+
+def _read_cell(name: str, cell: dict[str, Any]) -> Cell:
+    nodes = tuple(tuple(_read_edge(*edge) for edge in edges) for edges in cell["nodes"])
+    return Cell(name, nodes, tuple(_read_state(state) for state in cell["outputs"]), _read_state(cell["inputs"]))
+
+
+def _read_edge(operation: object, source: object) -> Edge:
+    if not isinstance(operation, str):
+        raise TypeError(f"operation {operation!r}")
+    return Edge(operation, _read_state(source))
+
+
+def _read_state(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"state {value!r}")
+    return value
+
+
+def _cell(name: str, nodes: str, outputs: Sequence[int]) -> Cell:
+    """Read a cell from the compact notation of the papers: edges `operation source`, nodes separated by `|`."""
+    words = [node.split() for node in nodes.split("|")]
+    pairs = [zip(node[::2], node[1::2], strict=True) for node in words]
+    return Cell(name, tuple(tuple(Edge(name, int(source)) for name, source in node) for node in pairs), tuple(outputs))
+
+
+def _convolutional(normal: Cell, reduce: Cell) -> Genotype:
+    return Genotype("conv_cell", (normal, reduce))
+
+
+NASNET = _convolutional(
+    _cell(
+        "normal",
+        "sep_conv_5x5 1 sep_conv_3x3 0 | sep_conv_5x5 0 sep_conv_3x3 0 | avg_pool_3x3 1 skip_connect 0 "
+        "| avg_pool_3x3 0 avg_pool_3x3 0 | sep_conv_3x3 1 skip_connect 1",
+        (2, 3, 4, 5, 6),
+    ),
+    _cell(
+        "reduce",
+        "sep_conv_5x5 1 sep_conv_7x7 0 | max_pool_3x3 1 sep_conv_7x7 0 | avg_pool_3x3 1 sep_conv_5x5 0 "
+        "| skip_connect 3 avg_pool_3x3 2 | sep_conv_3x3 2 max_pool_3x3 1",
+        (4, 5, 6),
+    ),
+)
+"""NASNet-A, arXiv:1707.07012, as the DARTS code writes it."""
+
+AMOEBANET = _convolutional(
+    _cell(
+        "normal",
+        "avg_pool_3x3 0 max_pool_3x3 1 | sep_conv_3x3 0 sep_conv_5x5 2 | sep_conv_3x3 0 avg_pool_3x3 3 "
+        "| sep_conv_3x3 1 skip_connect 1 | skip_connect 0 avg_pool_3x3 1",
+        (4, 5, 6),
+    ),
+    _cell(
+        "reduce",
+        "avg_pool_3x3 0 sep_conv_3x3 1 | max_pool_3x3 0 sep_conv_7x7 2 | sep_conv_7x7 0 avg_pool_3x3 1 "
+        "| max_pool_3x3 0 max_pool_3x3 1 | conv_7x1_1x7 0 sep_conv_3x3 5",
+        (3, 4, 6),
+    ),
+)
+"""AmoebaNet-A, arXiv:1802.01548, as the DARTS code writes it."""
+
+DARTS_V1 = _convolutional(
+    _cell(
+        "normal",
+        "sep_conv_3x3 1 sep_conv_3x3 0 | skip_connect 0 sep_conv_3x3 1 "
+        "| skip_connect 0 sep_conv_3x3 1 | sep_conv_3x3 0 skip_connect 2",
+        (2, 3, 4, 5),
+    ),
+    _cell(
+        "reduce",
+        "max_pool_3x3 0 max_pool_3x3 1 | skip_connect 2 max_pool_3x3 0 "
+        "| max_pool_3x3 0 skip_connect 2 | skip_connect 2 avg_pool_3x3 0",
+        (2, 3, 4, 5),
+    ),
+)
+"""First-order DARTS, arXiv:1806.09055, the public code's best of four searches."""
+
+DARTS_V2 = _convolutional(
+    _cell(
+        "normal",
+        "sep_conv_3x3 0 sep_conv_3x3 1 | sep_conv_3x3 0 sep_conv_3x3 1 "
+        "| sep_conv_3x3 1 skip_connect 0 | skip_connect 0 dil_conv_3x3 2",
+        (2, 3, 4, 5),
+    ),
+    _cell(
+        "reduce",
+        "max_pool_3x3 0 max_pool_3x3 1 | skip_connect 2 max_pool_3x3 1 "
+        "| max_pool_3x3 0 skip_connect 2 | skip_connect 2 max_pool_3x3 1",
+        (2, 3, 4, 5),
+    ),
+)
+"""Second-order DARTS, arXiv:1806.09055, Figures 4 and 5."""
+
+PUBLISHED = {"NASNET": NASNET, "AMOEBANET": AMOEBANET, "DARTS_V1": DARTS_V1, "DARTS_V2": DARTS_V2}
+"""The published genotypes by name."""
