@@ -1,0 +1,32 @@
+"""Where the work runs, and in which precision: one code path for CPU and CUDA."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from archgrad.checks import one_of
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """Turn "auto" into CUDA where there is one and the CPU elsewhere; any other device as named.
+
+    Raises:
+        ValueError: the device is unknown to torch or not available here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device: {device!r} is unknown; allowed: auto, cpu, cuda, cuda:0, …") from error
+    if resolved.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device: {str(device)!r} is not available on this machine; allowed here: auto, cpu.")
+    return resolved
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+    """Run matrix products and convolutions in bfloat16 where `precision` says so; weights stay in float32."""
+    enabled = one_of("precision", precision, PRECISIONS) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

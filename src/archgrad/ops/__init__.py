@@ -1,0 +1,13 @@
+"""Eq. 2: the candidate operations."""
+
+from archgrad.ops.candidates import CONV_CANDIDATES, DARTS_CANDIDATES, convolutional_operation
+from archgrad.ops.operation import BatchStatisticsNorm, Normalisation, Operation
+
+__all__ = [
+    "CONV_CANDIDATES",
+    "DARTS_CANDIDATES",
+    "BatchStatisticsNorm",
+    "Normalisation",
+    "Operation",
+    "convolutional_operation",
+]

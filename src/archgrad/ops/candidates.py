@@ -1,0 +1,54 @@
+"""The convolutional candidates by name, in DARTS' order: the order breaks ties in decoding."""
+
+from archgrad.arch import NONE
+from archgrad.checks import one_of
+from archgrad.ops.convolution import crossed_convolution, dilated_convolution, separable_convolution
+from archgrad.ops.operation import Normalisation, Operation
+from archgrad.ops.pooling import average_pooling, max_pooling
+from archgrad.ops.skip import skip_connection
+
+DARTS_CANDIDATES = (
+    NONE,
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+"""The eight candidates of arXiv:1806.09055, section 3.1."""
+
+CONV_CANDIDATES = (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7")
+"""All convolutional candidates: the last two occur in NASNet-A and AmoebaNet-A."""
+
+
+def convolutional_operation(
+    name: str, channels: int, stride: int, *, norm: Normalisation, copies: int = 1, normalise_pooling: bool
+) -> Operation:
+    """Make the operation of a candidate other than `none` for `copies` edges.
+
+    `normalise_pooling` is true in a supernet, where pooled states would otherwise outweigh the normalised ones.
+
+    >>> from torch import nn
+    >>> operation = convolutional_operation("sep_conv_3x3", 4, 1, norm=nn.BatchNorm2d, normalise_pooling=False)
+    >>> sum(parameter.numel() for parameter in operation.parameters())
+    120
+
+    Raises:
+        ValueError: the name is no convolutional candidate, or is `none`, which is never computed.
+    """
+    pooling_norm = norm if normalise_pooling else None
+    match one_of("operation", name, CONV_CANDIDATES[1:]):
+        case "max_pool_3x3":
+            return max_pooling(channels, stride, norm=pooling_norm)
+        case "avg_pool_3x3":
+            return average_pooling(channels, stride, norm=pooling_norm)
+        case "skip_connect":
+            return skip_connection(channels, stride, norm=norm, copies=copies)
+        case "conv_7x1_1x7":
+            return crossed_convolution(channels, stride, norm=norm, copies=copies)
+        case _:
+            kind, size = name.split("_")[0], int(name[-1])
+            make = separable_convolution if kind == "sep" else dilated_convolution
+            return make(channels, size, stride, norm=norm, copies=copies)

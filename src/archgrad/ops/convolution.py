@@ -1,0 +1,104 @@
+"""The convolutional candidates of arXiv:1806.09055, section 3.1: separable, dilated, and 7×1 after 1×7.
+
+No convolution has a bias; each is followed by a normalisation. `copies` edges are computed at once (see `operation`).
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from archgrad.autodiff import mixed_derivatives_wanted
+from archgrad.ops import mixed_derivative
+from archgrad.ops.operation import Normalisation, Operation
+
+
+class Convolution(nn.Conv2d):
+    """A convolution without bias whose weight gradient can be differentiated cheaply where that is asked for."""
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int | tuple[int, int],
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(
+            channels_in,
+            channels_out,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        )
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not mixed_derivatives_wanted():
+            return super().forward(input)
+        assert isinstance(self.padding, tuple)
+        return mixed_derivative.convolution(
+            input, self.weight, self.stride, padding=self.padding, dilation=self.dilation, groups=self.groups
+        )
+
+
+class Replicate(nn.Module):
+    """Repeat the channels: [N, C, H, W] -> [N, copies·C, H, W], so that every edge of a bundle has its own filters."""
+
+    def __init__(self, copies: int) -> None:
+        super().__init__()
+        self.copies = copies
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch copied height width"]:
+        # Concatenation keeps channels_last, which `repeat` does not.
+        return mixed_derivative.join([x] * self.copies)
+
+
+def depthwise_pointwise(channels: int, kernel_size: int, stride: int, dilation: int, copies: int) -> list[nn.Module]:
+    """A depthwise k×k convolution, then a 1×1 convolution within each edge's channels; the size is kept at stride 1."""
+    width = copies * channels
+    padding = dilation * (kernel_size - 1) // 2
+    return [
+        Convolution(width, width, kernel_size, stride=stride, padding=padding, dilation=dilation, groups=width),
+        Convolution(width, width, 1, groups=copies),
+    ]
+
+
+def separable_convolution(
+    channels: int, kernel_size: int, stride: int, *, norm: Normalisation, copies: int = 1
+) -> Operation:
+    """sep_conv_k: twice (ReLU, depthwise k×k, pointwise, normalisation), the stride on the first."""
+    width = copies * channels
+    layers = [
+        *([Replicate(copies)] if copies > 1 else []),
+        *depthwise_pointwise(channels, kernel_size, stride, 1, copies),
+        norm(width),
+        nn.ReLU(),
+        *depthwise_pointwise(channels, kernel_size, 1, 1, copies),
+    ]
+    return Operation(nn.Sequential(*layers), norm(width), rectified=True)
+
+
+def dilated_convolution(
+    channels: int, kernel_size: int, stride: int, *, norm: Normalisation, copies: int = 1
+) -> Operation:
+    """dil_conv_k: once (ReLU, depthwise k×k with dilation 2, pointwise, normalisation)."""
+    layers = [
+        *([Replicate(copies)] if copies > 1 else []),
+        *depthwise_pointwise(channels, kernel_size, stride, 2, copies),
+    ]
+    return Operation(nn.Sequential(*layers), norm(copies * channels), rectified=True)
+
+
+def crossed_convolution(channels: int, stride: int, *, norm: Normalisation, copies: int = 1) -> Operation:
+    """conv_7x1_1x7: ReLU, 1×7 with stride along the width, 7×1 with stride along the height, normalisation."""
+    width = copies * channels
+    layers = [
+        *([Replicate(copies)] if copies > 1 else []),
+        Convolution(width, width, (1, 7), stride=(1, stride), padding=(0, 3), groups=copies),
+        Convolution(width, width, (7, 1), stride=(stride, 1), padding=(3, 0), groups=copies),
+    ]
+    return Operation(nn.Sequential(*layers), norm(width), rectified=True)

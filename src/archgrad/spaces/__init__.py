@@ -1,0 +1,6 @@
+"""Eq. 3 and 8: search spaces, each a table and the engine that evaluates it."""
+
+from archgrad.spaces.conv import ConvCellSpace, ConvNetwork, ConvSupernet
+from archgrad.spaces.space import Space
+
+__all__ = ["ConvCellSpace", "ConvNetwork", "ConvSupernet", "Space"]

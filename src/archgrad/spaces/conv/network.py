@@ -1,0 +1,186 @@
+"""The derived network: cells of one operation per kept edge, an auxiliary head, path dropout. A plain `nn.Module`."""
+
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from archgrad.checks import at_least, one_of, within
+from archgrad.genotype import Cell, Genotype
+from archgrad.ops import CONV_CANDIDATES, convolutional_operation
+from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, reductions, stack
+from archgrad.spaces.conv.stem import CellInputs, Stem, apply_operation
+
+SPACE = "conv_cell"
+
+
+class DerivedCell(nn.Module):
+    """A decoded cell: each node sums its operations, the output concatenates the states that the genotype lists."""
+
+    def __init__(self, cell: Cell, plan: CellPlan) -> None:
+        super().__init__()
+        self.cell = cell
+        self.adapt = CellInputs(plan, norm=nn.BatchNorm2d)
+        self.nodes = nn.ModuleList(
+            nn.ModuleList(
+                convolutional_operation(
+                    edge.operation,
+                    plan.channels,
+                    plan.input_stride if edge.source < cell.inputs else 1,
+                    norm=nn.BatchNorm2d,
+                    normalise_pooling=False,
+                )
+                for edge in edges
+            )
+            for edges in cell.nodes
+        )
+
+    def forward(
+        self,
+        before: Float[Tensor, "batch channels_0 height_0 width_0"],
+        previous: Float[Tensor, "batch channels_1 height width"],
+        path_dropout: float,
+    ) -> Float[Tensor, "batch channels new_height new_width"]:
+        states = self.adapt(before, previous)
+        rectified: dict[int, Tensor] = {}
+        for operations, edges in zip(self.nodes, self.cell.nodes, strict=True):
+            total = None
+            for operation, (_, source) in zip(operations, edges, strict=True):  # pyright: ignore[reportArgumentType]
+                if source not in rectified:
+                    rectified[source] = F.relu(states[source])
+                path = apply_operation(operation, states[source], rectified[source])
+                if self.training and path_dropout > 0 and not operation.identity:
+                    path = drop_path(path, path_dropout)
+                total = path if total is None else total + path
+            assert total is not None
+            states.append(total)
+        return torch.cat([states[state] for state in self.cell.outputs], dim=1)
+
+
+def drop_path(
+    x: Float[Tensor, "batch channels height width"], probability: float
+) -> Float[Tensor, "batch channels height width"]:
+    """Zero whole samples with `probability` and divide the others by 1 − probability, so that the mean is kept.
+
+    Reference: arXiv:1605.07648 as used in arXiv:1707.07012 and the DARTS code (scheduled, per sample).
+    """
+    kept = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(1 - probability)
+    return x * (kept / (1 - probability))
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier at two thirds of the depth, for training only.
+
+    ReLU, average pool 5 (stride 3, or 2 with the ImageNet stem), 1×1 to 128, BatchNorm, ReLU, 2×2 to 768, BatchNorm
+    (not with the ImageNet stem), ReLU, linear. Reference: arXiv:1806.09055, appendix A.2, and the public code.
+
+    Differs for other image sizes than theirs, where that code fails: maps too small for the pooling are averaged to
+    2×2, and what is larger than one pixel at the end is averaged.
+    """
+
+    def __init__(self, channels: int, num_classes: int, *, stem: str) -> None:
+        super().__init__()
+        self.stride = 3 if stem == "cifar" else 2
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768) if stem == "cifar" else nn.Identity(),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, num_classes)
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch classes"]:
+        x = F.relu(x)
+        # The convolution that follows needs two pixels in each direction.
+        large = min(x.shape[-2:]) >= 5 + self.stride
+        x = F.avg_pool2d(x, 5, stride=self.stride) if large else F.adaptive_avg_pool2d(x, 2)
+        return self.classifier(self.features(x).mean(dim=(2, 3)))
+
+
+class ConvNetwork(nn.Module):
+    """The network of a convolutional genotype: forward(images) -> class scores [batch, classes].
+
+    With `auxiliary` it returns (scores, auxiliary scores) in training mode, and scores alone in evaluation mode.
+    `path_dropout` is an attribute in [0, 1) which a recipe raises during training.
+
+    >>> from archgrad.genotype import DARTS_V1
+    >>> network = ConvNetwork(DARTS_V1, channels=36, layers=20)
+    >>> sum(parameter.numel() for parameter in network.parameters())
+    3169414
+
+    Raises:
+        ValueError: the genotype is of another space, lacks a cell or names an unknown operation, or a size is too small
+            or odd.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int = 36,
+        layers: int = 20,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        stem: str = "cifar",
+        auxiliary: bool = False,
+    ) -> None:
+        super().__init__()
+        check_genotype(genotype)
+        at_least("channels", channels, 2)
+        if channels % 2:
+            raise ValueError(f"channels: must be even for the factorised reductions, got {channels}.")
+        at_least("layers", layers, 3)
+        at_least("num_classes", num_classes, 2)
+        at_least("in_channels", in_channels, 1)
+        outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
+        plans = stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
+        widths = [outputs[plan.kind] * plan.channels for plan in plans]
+        self.path_dropout = 0.0
+        self.auxiliary_layer = reductions(layers)[1]
+        self.stem = Stem(stem, in_channels, channels, norm=nn.BatchNorm2d)
+        self.cells = nn.ModuleList(DerivedCell(genotype[plan.kind], plan) for plan in plans)
+        self.auxiliary = AuxiliaryHead(widths[self.auxiliary_layer], num_classes, stem=stem) if auxiliary else None
+        self.classifier = nn.Linear(widths[-1], num_classes)
+        self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch classes"] | tuple[Float[Tensor, "batch classes"], Float[Tensor, "batch classes"]]:
+        before, previous = self.stem(images)
+        auxiliary = None
+        for layer, cell in enumerate(self.cells):
+            before, previous = previous, cell(before, previous, self.path_dropout)
+            if layer == self.auxiliary_layer and self.auxiliary is not None and self.training:
+                auxiliary = self.auxiliary(previous)
+        scores = self.classifier(previous.mean(dim=(2, 3)))
+        return scores if auxiliary is None else (scores, auxiliary)
+
+
+def check_genotype(genotype: Genotype) -> None:
+    """Raise a ValueError unless the genotype describes a normal and a reduction cell of known operations."""
+    if genotype.space != SPACE:
+        raise ValueError(f"genotype: belongs to the space {genotype.space!r}, this network needs {SPACE!r}.")
+    known = partial(one_of, allowed=CONV_CANDIDATES[1:])
+    names = [cell.name for cell in genotype.cells]
+    if sorted(names) != [NORMAL, REDUCE]:
+        raise ValueError(f"genotype: needs the cells {NORMAL!r} and {REDUCE!r}, got {names}.")
+    for cell in genotype.cells:
+        if cell.inputs != 2:
+            raise ValueError(f"genotype: cell {cell.name!r} has {cell.inputs} inputs, convolutional cells have 2.")
+        for operation in cell.operations:
+            known("genotype", operation)
+
+
+def set_path_dropout(network: nn.Module, probability: float) -> None:
+    """Set the path dropout of a network that has it; others are left alone.
+
+    Raises:
+        ValueError: the probability is not in [0, 1).
+    """
+    within("path_dropout", probability, (0.0, 1.0 - 1e-6))
+    if isinstance(network, ConvNetwork):
+        network.path_dropout = probability

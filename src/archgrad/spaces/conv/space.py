@@ -1,0 +1,152 @@
+"""The convolutional space of DARTS as a table: inputs, nodes, candidates, strides, and how many edges a node keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from archgrad.arch import NONE, LogitGroup, Mixture
+from archgrad.checks import at_least, one_of
+from archgrad.decode import uniform
+from archgrad.genotype import Cell, Edge, Genotype
+from archgrad.ops import CONV_CANDIDATES, DARTS_CANDIDATES
+from archgrad.spaces.conv.engine import ENGINES
+from archgrad.spaces.conv.network import ConvNetwork
+from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS
+from archgrad.spaces.conv.supernet import ConvSupernet
+from archgrad.spaces.space import Decoder
+
+MINIMUM_SIZE = {"cifar": 8, "imagenet": 32}
+"""The smallest height and width by stem: below it nothing is left after the reductions."""
+
+Choices = Mapping[str, Mapping[tuple[int, int], tuple[str, ...]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvCellSpace:
+    """DARTS' convolutional search space: a normal and a reduction cell, stacked.
+
+    A cell has two inputs (the outputs of the two cells before it) and `nodes` intermediate states, each the sum over
+    all its predecessors of a mixture of `candidates` (Eq. 3); its output concatenates them. Reductions lie at a third
+    and two thirds of the depth and double `channels`. There are two groups of logits, "normal" and "reduce", each of
+    shape [edges, candidates], 14 × 8 by default.
+
+    `choices` narrows single edges: {"normal": {(source, target): ("none", "skip_connect")}}, where 0 and 1 are the
+    inputs and 2 is the first intermediate state. `stem` is "cifar" or "imagenet" (stride 8 before the first cell).
+    `edges_per_node` is how many incoming edges a node keeps in decoding.
+
+    Reference: arXiv:1806.09055, sections 2.1 and 3.1.
+
+    >>> space = ConvCellSpace(channels=16, layers=8, num_classes=10)
+    >>> sum(parameter.numel() for parameter in space.supernet().parameters())
+    1930618
+
+    Raises:
+        ValueError: an unknown or doubled candidate (the message names the nearest), an empty list, a size below its
+            minimum, or an odd number of channels, which a factorised reduction cannot halve.
+    """
+
+    channels: int = 16
+    layers: int = 8
+    num_classes: int = 10
+    in_channels: int = 3
+    nodes: int = 4
+    edges_per_node: int = 2
+    candidates: tuple[str, ...] = DARTS_CANDIDATES
+    choices: Choices = field(default_factory=dict)
+    stem: str = "cifar"
+
+    def __post_init__(self) -> None:
+        at_least("channels", self.channels, 2)
+        if self.channels % 2:
+            raise ValueError(f"channels: must be even for the factorised reductions, got {self.channels}.")
+        at_least("layers", self.layers, 3)  # two reductions and one normal cell
+        at_least("num_classes", self.num_classes, 2)
+        at_least("in_channels", self.in_channels, 1)
+        at_least("nodes", self.nodes, 1)
+        at_least("edges_per_node", self.edges_per_node, 1)
+        one_of("stem", self.stem, STEMS)
+        if not self.candidates or set(self.candidates) == {NONE}:
+            raise ValueError(f"candidates: needs at least one operation other than 'none', got {self.candidates}.")
+        for candidate in self.candidates:
+            one_of("candidates", candidate, CONV_CANDIDATES)
+        if len(set(self.candidates)) < len(self.candidates):
+            raise ValueError(f"candidates: {self.candidates} lists a candidate twice.")
+        for kind in self.choices:
+            one_of("choices", kind, (NORMAL, REDUCE))
+        for group in self.groups:
+            uniform(np.random.default_rng(0), group, self.edges_per_node)  # every node needs an operation
+
+    @property
+    def name(self) -> str:
+        """The name that genotypes of this space carry."""
+        return "conv_cell"
+
+    @property
+    def groups(self) -> tuple[LogitGroup, ...]:
+        """The logits of the normal and of the reduction cell."""
+        return tuple(
+            LogitGroup.dense(
+                kind, inputs=2, nodes=self.nodes, candidates=self.candidates, choices=self.choices.get(kind)
+            )
+            for kind in (NORMAL, REDUCE)
+        )
+
+    def supernet(self, *, engine: str = "bundled") -> ConvSupernet:
+        """Make the relaxed network; `engine` is "bundled" (fast) or "per_edge" (the equation to the letter)."""
+        return ConvSupernet(self, engine=one_of("engine", engine, ENGINES))
+
+    def decode(self, mixture: Mixture, decoder: Decoder) -> Genotype:
+        """Decode the mixture of both groups with a rule of `archgrad.decode`."""
+        arrays = {name: weights.detach().cpu().numpy() for name, weights in mixture.items()}
+        return self._genotype(
+            {group.name: decoder(arrays[group.name], group, self.edges_per_node) for group in self.groups}
+        )
+
+    def random_genotype(self, generator: np.random.Generator) -> Genotype:
+        """Draw cells uniformly: the baseline that a search has to beat."""
+        return self._genotype({group.name: uniform(generator, group, self.edges_per_node) for group in self.groups})
+
+    def network(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int | None = None,
+        layers: int | None = None,
+        auxiliary: bool = False,
+    ) -> ConvNetwork:
+        """Build the network of a genotype, `channels` and `layers` those of the space unless given: a plain module."""
+        return ConvNetwork(
+            genotype,
+            channels=self.channels if channels is None else channels,
+            layers=self.layers if layers is None else layers,
+            num_classes=self.num_classes,
+            in_channels=self.in_channels,
+            stem=self.stem,
+            auxiliary=auxiliary,
+        )
+
+    def check_data(self, shape: tuple[int, ...], num_classes: int | None) -> None:
+        """Raise a ValueError unless inputs of `shape` (channels, height, width) with these classes fit the space."""
+        check_images(shape, in_channels=self.in_channels, stem=self.stem)
+        if num_classes is not None and num_classes != self.num_classes:
+            raise ValueError(f"num_classes: the space has {self.num_classes}, the data has {num_classes}.")
+
+    def _genotype(self, nodes: dict[str, tuple[tuple[Edge, ...], ...]]) -> Genotype:
+        outputs = tuple(range(2, 2 + self.nodes))
+        return Genotype(self.name, tuple(Cell(kind, edges, outputs) for kind, edges in nodes.items()))
+
+
+def check_images(shape: tuple[int, ...], *, in_channels: int, stem: str) -> None:
+    """Raise a ValueError unless images of `shape` (channels, height, width) can pass stem and reductions."""
+    if len(shape) != 3:
+        raise ValueError(f"images: need the shape (channels, height, width), got {shape}.")
+    found, height, width = shape
+    if found != in_channels:
+        raise ValueError(f"in_channels: the network reads {in_channels} channels, the images have {found}.")
+    minimum = MINIMUM_SIZE[stem]
+    if min(height, width) < minimum:
+        raise ValueError(
+            f"images: {height}×{width} is too small for the reductions; "
+            f"the {stem!r} stem needs at least {minimum}×{minimum}."
+        )

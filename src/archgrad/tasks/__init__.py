@@ -1,0 +1,6 @@
+"""What is learnt: losses and metrics."""
+
+from archgrad.tasks.classification import Classification
+from archgrad.tasks.task import Carry, Evaluation, Forward, Task
+
+__all__ = ["Carry", "Classification", "Evaluation", "Forward", "Task"]

@@ -1,0 +1,27 @@
+"""What a task tells the driver: a loss, metrics, and what is carried from batch to batch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from torch import Tensor
+
+Forward: TypeAlias = Callable[[Tensor], Any]
+"""inputs -> outputs of the network, its weights and mixture already chosen."""
+
+Carry: TypeAlias = Any
+"""A tensor, or nested dictionaries of tensors, that the next batch starts from; None where nothing is carried."""
+
+
+class Evaluation(NamedTuple):
+    """A batch evaluated: the loss with its graph, metrics as means over `count` examples, and the next batch's carry."""
+
+    loss: Tensor
+    metrics: dict[str, Tensor]
+    count: int
+    carry: Carry = None
+
+
+class Task(Protocol):
+    """A loss and its metrics. The driver hands the carry of one batch to the next one and saves it."""
+
+    def evaluate(self, forward: Forward, batch: tuple[Tensor, Tensor], carry: Carry) -> Evaluation: ...

@@ -1,0 +1,198 @@
+"""Drawings of cells: nothing overlaps, nothing is missing."""
+
+from collections import Counter
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from archgrad.genotype import DARTS_V2, NASNET, PUBLISHED, Cell, Edge, Genotype
+from archgrad.report import draw_cell, draw_genotype, save_figure
+from archgrad.report.layout import Link, Size, arrange
+
+OPERATIONS = (
+    "none",
+    "skip_connect",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "max_pool_3x3",
+    "a_very_long_operation_name_7x1_1x7",
+)
+CHAIN = Cell("chain", tuple((Edge("tanh", state),) for state in range(8)), (8,), inputs=1)
+RECURRENT = Cell(
+    "recurrent",
+    tuple((Edge("relu", source),) for source in (0, 1, 1, 1, 2, 5, 3, 5)),
+    tuple(range(1, 9)),
+    inputs=1,
+)
+PUBLISHED_CELLS = [pytest.param(cell, id=f"{name}-{cell.name}") for name, g in PUBLISHED.items() for cell in g.cells]
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> tuple[int, list[list[tuple[str, int]]], set[int]]:
+    """Inputs, nodes and outputs of a cell. Cells are built in the test: checked constructors draw random numbers."""
+    inputs = draw(st.integers(1, 3))
+    count = draw(st.integers(1, 7))
+    nodes = [
+        draw(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, state - 1)), min_size=1, max_size=3))
+        for state in range(inputs, inputs + count)
+    ]
+    return inputs, nodes, draw(st.sets(st.integers(0, inputs + count - 1), min_size=1))
+
+
+def build(inputs: int, nodes: list[list[tuple[str, int]]], outputs: set[int]) -> Cell:
+    return Cell("drawn", tuple(tuple(Edge(*edge) for edge in edges) for edges in nodes), tuple(outputs), inputs=inputs)
+
+
+def artists(figure: Figure, gid: str) -> list[Artist]:
+    """The artists with a gid, in the order in which they were added."""
+    (axes,) = figure.axes
+    return [artist for artist in axes.get_children() if artist.get_gid() == gid]
+
+
+def boxes(figure: Figure, gid: str) -> list[Bbox]:
+    renderer = figure.canvas.get_renderer()
+    return [artist.get_window_extent(renderer) for artist in artists(figure, gid)]
+
+
+def texts(figure: Figure, gid: str) -> list[str]:
+    return [artist.get_text() for artist in artists(figure, gid)]
+
+
+def strictly_overlap(first: Bbox, second: Bbox) -> bool:
+    return min(first.x1, second.x1) > max(first.x0, second.x0) and min(first.y1, second.y1) > max(first.y0, second.y0)
+
+
+def contains(box: Bbox, points: np.ndarray) -> bool:
+    inside = (points[:, 0] > box.x0) & (points[:, 0] < box.x1) & (points[:, 1] > box.y0) & (points[:, 1] < box.y1)
+    return bool(inside.any())
+
+
+def assert_readable(cell: Cell) -> None:
+    figure = draw_cell(cell)
+    figure.canvas.draw()
+    labels, states = boxes(figure, "label-box"), boxes(figure, "state-box")
+    assert len(labels) == len(cell.operations)
+    assert len(states) == cell.inputs + len(cell.nodes) + 1
+    for first, second in combinations([*labels, *states, *boxes(figure, "legend")], 2):
+        assert not strictly_overlap(first, second)
+    for kind, frames in (("label", labels), ("state", states)):
+        for text, frame in zip(boxes(figure, kind), frames, strict=True):
+            assert frame.x0 < text.x0
+            assert text.x1 < frame.x1
+            assert frame.y0 < text.y0
+            assert text.y1 < frame.y1
+    assert states[0].y0 > states[1].y1 or cell.inputs == 1  # the first input is on top
+    for box in [*labels, *states]:
+        assert figure.bbox.x0 < box.x0
+        assert box.x1 < figure.bbox.x1
+        assert figure.bbox.y0 < box.y0
+        assert box.y1 < figure.bbox.y1
+    assert_edges_pass_by(figure, cell, labels, states)
+
+
+def assert_edges_pass_by(figure: Figure, cell: Cell, labels: list[Bbox], states: list[Bbox]) -> None:
+    """No edge runs through a state, or through the label of another edge; each starts and ends at its own states."""
+    ends = [(edge.source, target) for target, edges in enumerate(cell.nodes, start=cell.inputs) for edge in edges] + [
+        (state, len(states) - 1) for state in cell.outputs
+    ]
+    edges = artists(figure, "edge")
+    assert len(edges) == len(ends)
+    for number, (edge, (source, target)) in enumerate(zip(edges, ends, strict=True)):
+        (curve,) = edge.get_transform().transform_path(edge.get_path()).to_polygons(closed_only=False)
+        assert curve[0] == pytest.approx([states[source].x1, curve[0][1]], abs=0.1)
+        assert states[source].y0 < curve[0][1] < states[source].y1
+        assert states[target].y0 < curve[-1][1] < states[target].y1
+        assert 0 < states[target].x0 - curve[-1][0] < 0.15 * figure.dpi
+        assert not any(contains(box.padded(-0.5), curve) for box in states)
+        assert not any(contains(box, curve) for place, box in enumerate(labels) if place != number)
+
+
+@pytest.mark.parametrize("cell", PUBLISHED_CELLS)
+def test_published_cells_are_readable(cell: Cell) -> None:
+    assert_readable(cell)
+
+
+@pytest.mark.parametrize("cell", [CHAIN, RECURRENT], ids=lambda cell: cell.name)
+def test_recurrent_cells_are_readable(cell: Cell) -> None:
+    assert_readable(cell)
+
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(plans())
+def test_random_cells_are_readable(plan: tuple[int, list[list[tuple[str, int]]], set[int]]) -> None:
+    assert_readable(build(*plan))
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_operation_is_written_as_often_as_it_occurs(name: str) -> None:
+    genotype = PUBLISHED[name]
+    figure = draw_genotype(genotype)
+    expected = Counter(operation for cell in genotype.cells for operation in cell.operations)
+    assert Counter(texts(figure, "label")) == expected
+    assert texts(figure, "title") == [cell.name for cell in genotype.cells]
+
+
+def test_cells_of_a_genotype_do_not_overlap() -> None:
+    figure = draw_genotype(NASNET)
+    figure.canvas.draw()
+    drawn = [box for gid in ("title", "label-box", "state-box", "legend") for box in boxes(figure, gid)]
+    assert not any(strictly_overlap(first, second) for first, second in combinations(drawn, 2))
+
+
+def test_names_of_states() -> None:
+    assert texts(draw_cell(DARTS_V2["normal"]), "state") == ["$c_{k-2}$", "$c_{k-1}$", "0", "1", "2", "3", "$c_{k}$"]
+    assert texts(draw_cell(CHAIN), "state") == ["input", *"01234567", "output"]
+
+
+def test_states_that_are_no_output_have_no_edge_to_it() -> None:
+    cell = NASNET["reduce"]
+    assert len(artists(draw_cell(cell), "edge")) == len(cell.operations) + len(cell.outputs)
+
+
+def test_legend_lists_the_kinds_that_occur() -> None:
+    assert texts(draw_cell(DARTS_V2["normal"]), "legend") == ["separable", "dilated", "skip", "output"]
+    assert texts(draw_cell(CHAIN), "legend") == ["other", "output"]
+
+
+def test_drawing_is_deterministic() -> None:
+    first, second = (draw_cell(NASNET["reduce"]) for _ in range(2))
+    assert [box.extents.tolist() for box in boxes(first, "label-box")] == [
+        box.extents.tolist() for box in boxes(second, "label-box")
+    ]
+
+
+def test_names_are_no_markup() -> None:
+    hostile = Cell("$x^{", ((Edge("$y_{", 0), Edge("<b>%s</b>", 0)),), (1,), inputs=1)
+    figure = draw_genotype(Genotype("space", (hostile,)))
+    figure.canvas.draw()
+    assert texts(figure, "label") == ["$y_{", "<b>%s</b>"]
+
+
+def test_genotype_without_cells() -> None:
+    with pytest.raises(ValueError, match="has no cells"):
+        draw_genotype(Genotype("space", ()))
+
+
+def test_links_lead_forward() -> None:
+    sizes = [Size(1.0, 1.0)] * 2
+    with pytest.raises(ValueError, match="from a lower to a higher"):
+        arrange(sizes, [Link(1, 0, None)])
+
+
+@pytest.mark.parametrize(("name", "start"), [("cell.png", b"\x89PNG"), ("cell.SVG", b"<?xml")])
+def test_save_figure(tmp_path, name: str, start: bytes) -> None:
+    path = tmp_path / name
+    save_figure(draw_cell(CHAIN), path)
+    assert path.read_bytes().startswith(start)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_save_figure_knows_its_formats(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"path: '\.jpg' is unknown"):
+        save_figure(Figure(), tmp_path / "cell.jpg")

@@ -1,0 +1,158 @@
+"""Curves: what is there is drawn, what is missing leaves a gap."""
+
+import math
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from archgrad.arch import LogitGroup
+from archgrad.report import draw_comparison, draw_history, draw_mixture
+
+CANDIDATES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+
+
+def series(axes: Axes) -> dict[str, list[float]]:
+    return {str(line.get_label()).split(",")[0]: list(map(float, line.get_ydata())) for line in axes.lines}
+
+
+def mixtures(group: LogitGroup, epochs: int) -> list[np.ndarray]:
+    weights = np.random.default_rng(0).random((epochs, *group.shape)) * group.mask
+    return list(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def test_history_draws_what_is_there() -> None:
+    history = [
+        {"epoch": 1, "train_loss": 2.0, "validation_loss": None, "validation_accuracy": 0.25, "learning_rate": 0.1},
+        {"epoch": 2, "train_loss": math.nan, "validation_loss": 1.5, "validation_accuracy": 0.5},
+        {"epoch": 3, "train_loss": 1, "validation_loss": np.float32(1.25), "test_accuracy": 0.75},
+    ]
+    figure = draw_history(history)
+    figure.canvas.draw()
+    loss, accuracy = map(series, figure.axes)
+    np.testing.assert_array_equal(loss["train"], [2.0, np.nan, 1.0])
+    np.testing.assert_array_equal(loss["validation"], [np.nan, 1.5, 1.25])
+    np.testing.assert_array_equal(accuracy["validation"], [25.0, 50.0, np.nan])
+    np.testing.assert_array_equal(accuracy["test"], [np.nan, np.nan, 75.0])
+    assert "train" not in accuracy
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1.0, 2.0, 3.0]
+
+
+def test_history_of_one_epoch_shows_points() -> None:
+    figure = draw_history([{"epoch": 7, "train_loss": 2.0, "train_accuracy": 0.5}])
+    figure.canvas.draw()
+    for axes in figure.axes:
+        (line,) = axes.lines
+        assert line.get_marker() == "o"
+        low, high = axes.get_xlim()
+        assert low < 7 < high
+
+
+@pytest.mark.parametrize("history", [[], [{"epoch": 1}], [{"epoch": 1, "train_loss": math.inf, "test_accuracy": None}]])
+def test_history_with_nothing_finite(history: list[dict[str, object]]) -> None:
+    figure = draw_history(history)
+    figure.canvas.draw()
+    assert [text.get_text() for axes in figure.axes for text in axes.texts] == ["no finite loss", "no finite accuracy"]
+    assert not any(axes.lines for axes in figure.axes)
+
+
+def test_losses_over_orders_of_magnitude_are_logarithmic() -> None:
+    assert draw_history([{"train_loss": 100.0}, {"train_loss": 0.1}]).axes[0].get_yscale() == "log"
+    assert draw_history([{"train_loss": 2.0}, {"train_loss": 1.0}]).axes[0].get_yscale() == "linear"
+    assert draw_history([{"train_loss": 100.0}, {"train_loss": -0.1}]).axes[0].get_yscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "nodes", "candidates", "epochs"), [(2, 4, 8, 50), (2, 1, 5, 1), (1, 5, 5, 20), (2, 1, 1, 2)]
+)
+def test_mixture_has_a_panel_per_edge_and_a_line_per_candidate(
+    inputs: int, nodes: int, candidates: int, epochs: int
+) -> None:
+    group = LogitGroup.dense("cell", inputs=inputs, nodes=nodes, candidates=CANDIDATES[:candidates])
+    figure = draw_mixture(mixtures(group, epochs), group)
+    figure.canvas.draw()
+    assert [axes.get_title() for axes in figure.axes] == [f"{source}→{target}" for source, target in group.edges]
+    assert all(len(axes.lines) == candidates for axes in figure.axes)
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == list(group.candidates)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 4])
+def test_panels_and_legend_do_not_overlap(nodes: int) -> None:
+    group = LogitGroup.dense("cell", inputs=2, nodes=nodes, candidates=CANDIDATES)
+    figure = draw_mixture(mixtures(group, 3), group)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    extents = [axes.get_tightbbox(renderer).padded(-1.0) for axes in figure.axes]
+    extents.append(figure.legends[0].get_window_extent(renderer))
+    assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in extents)
+    assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in extents)
+
+
+def test_masked_candidates_are_not_drawn() -> None:
+    group = LogitGroup.dense(
+        "cell", inputs=2, nodes=1, candidates=CANDIDATES[:4], choices={(0, 2): CANDIDATES[1:3], (1, 2): CANDIDATES[1:2]}
+    )
+    figure = draw_mixture(mixtures(group, 4), group)
+    assert [[line.get_label() for line in axes.lines] for axes in figure.axes] == [
+        ["max_pool_3x3", "avg_pool_3x3"],
+        ["max_pool_3x3"],
+    ]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["max_pool_3x3", "avg_pool_3x3"]
+
+
+def test_lines_are_told_apart() -> None:
+    group = LogitGroup.dense("cell", inputs=1, nodes=1, candidates=[f"operation_{place}" for place in range(20)])
+    (axes,) = draw_mixture(mixtures(group, 2), group).axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 20
+
+
+def test_mixture_that_is_not_finite() -> None:
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES[:3])
+    figure = draw_mixture([np.full(group.shape, np.nan)], group)
+    figure.canvas.draw()
+    assert figure.axes[0].get_ylim() == (0.0, 1.0)
+
+
+def test_mixture_refuses_other_shapes() -> None:
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES[:3])
+    with pytest.raises(ValueError, match=r"shape \(3, 2\) is not that of group 'cell', \(2, 3\)"):
+        draw_mixture([np.zeros((3, 2))], group)
+    with pytest.raises(ValueError, match="mixtures: 0 epochs of 2 edges"):
+        draw_mixture([], group)
+
+
+def test_comparison_shows_dots_mean_and_deviation() -> None:
+    figure = draw_comparison(0.975, [0.96, 0.97, math.nan], metric="test accuracy")
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    points = {line.get_gid(): list(map(float, line.get_xdata())) for line in axes.lines if line.get_gid()}
+    assert points["found"] == pytest.approx([97.5])
+    assert points["random"] == pytest.approx([96.0, 97.0])
+    assert [text.get_text() for text in axes.texts] == ["97.50 %", "96.50 ± 0.71 %"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["found", "random (2)"]
+    assert axes.get_xlabel() == "test accuracy in %"
+
+
+def test_comparison_of_other_metrics_keeps_their_unit() -> None:
+    figure = draw_comparison(61.5, [63.25], metric="perplexity")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["61.5000", "63.2500"]
+    assert axes.get_xlabel() == "perplexity"
+
+
+def test_comparison_with_nothing_finite() -> None:
+    figure = draw_comparison(math.nan, [], metric="test accuracy")
+    figure.canvas.draw()
+    assert [text.get_text() for text in figure.axes[0].texts] == ["not finite"]
