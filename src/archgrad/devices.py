@@ -1,7 +1,5 @@
 """Where the work runs, and in which precision: one code path for CPU and CUDA."""
 
-from contextlib import AbstractContextManager
-
 import torch
 
 from archgrad.checks import one_of
@@ -26,7 +24,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return resolved
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
+def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Run matrix products and convolutions in bfloat16 where `precision` says so; weights stay in float32."""
     enabled = one_of("precision", precision, PRECISIONS) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -13,8 +13,8 @@ from archgrad.tasks.task import Carry, Evaluation, Forward
 class Classification:
     """loss = CE(scores, labels) + `auxiliary_weight` · CE(auxiliary scores, labels), CE with `label_smoothing`.
 
-    A network that returns a pair of scores has an auxiliary head; otherwise the second term is absent. Metrics: accuracy
-    in [0, 1].
+    A network that returns a pair of scores has an auxiliary head; otherwise the second term is absent. Metrics: loss,
+    and accuracy in [0, 1].
 
     Reference: arXiv:1806.09055, appendix A.2.
 

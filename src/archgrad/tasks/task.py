@@ -13,11 +13,11 @@ Carry: TypeAlias = Any
 
 
 class Evaluation(NamedTuple):
-    """A batch evaluated: the loss with its graph, metrics as means over `count` examples, and the next batch's carry."""
+    """A loss with its graph, metrics as means over `examples`, and what the next batch starts from."""
 
     loss: Tensor
     metrics: dict[str, Tensor]
-    count: int
+    examples: int
     carry: Carry = None
 
 

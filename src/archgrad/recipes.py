@@ -1,0 +1,118 @@
+"""How a found network is trained from scratch: published settings as data.
+
+`cifar10`, `imagenet` and `digits` return a `Recipe`; their keyword arguments are fields of it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from archgrad.checks import above, at_least, one_of, within
+from archgrad.data.augment import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD, Augmentation
+from archgrad.devices import PRECISIONS
+from archgrad.schedule import cosine, exponential, warmed_up
+from archgrad.settings import changed
+
+SCHEDULES = ("cosine", "exponential")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """SGD with momentum and everything around it; the defaults are those of CIFAR-10 in arXiv:1806.09055.
+
+    The learning rate rises over `warmup_epochs`, then falls from `learning_rate` to `final_learning_rate` along a
+    "cosine", or by the factor `decay` an epoch ("exponential"). `gradient_clip` bounds the gradient's norm.
+    `path_dropout` is reached linearly over the epochs. `average_decay` above 0 keeps an exponential moving average of
+    the weights, which is what is evaluated and returned. `precision` "bfloat16" is for GPUs. The test set, if there is
+    one, is evaluated every `evaluate_every` epochs and after the last.
+
+    Raises:
+        ValueError: a value outside what is allowed, named in the message.
+    """
+
+    epochs: int = 600
+    batch_size: int = 96
+    learning_rate: float = 0.025
+    final_learning_rate: float = 0.0
+    schedule: str = "cosine"
+    decay: float = 0.97
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.4
+    path_dropout: float = 0.2
+    average_decay: float = 0.0
+    precision: str = "float32"
+    evaluate_every: int = 1
+    workers: int = 0
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=16))
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "evaluate_every"):
+            at_least(name, getattr(self, name), 1)
+        at_least("batch_size", self.batch_size, 2)  # batch statistics need two examples
+        for name in ("learning_rate", "gradient_clip", "decay"):
+            above(name, getattr(self, name), 0)
+        for name in ("final_learning_rate", "weight_decay", "auxiliary_weight", "workers"):
+            at_least(name, getattr(self, name), 0)
+        within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
+        for name in ("momentum", "label_smoothing", "path_dropout", "average_decay"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ValueError(f"{name}: must lie in [0, 1), got {value}.")
+        one_of("schedule", self.schedule, SCHEDULES)
+        one_of("precision", self.precision, PRECISIONS)
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch, counted from 0."""
+        if self.schedule == "cosine":
+            rate = cosine(self.learning_rate, self.final_learning_rate, epoch=epoch, epochs=self.epochs)
+        else:
+            rate = exponential(self.learning_rate, self.decay, epoch=epoch)
+        return warmed_up(rate, epoch=epoch, warmup_epochs=self.warmup_epochs)
+
+
+def cifar10(**changes: Any) -> Recipe:
+    """CIFAR-10: C=36, L=20, 600 epochs, cutout 16, path dropout 0.2 (arXiv:1806.09055, appendix A.2).
+
+    >>> cifar10(epochs=100).batch_size
+    96
+    """
+    return changed(Recipe(augmentation=Augmentation(cutout=16, mean=CIFAR10_MEAN, std=CIFAR10_STD)), changes)
+
+
+def imagenet(**changes: Any) -> Recipe:
+    """ImageNet, mobile setting: C=48, L=14, 250 epochs, exponential decay, label smoothing (appendix A.3).
+
+    Images come ready-sized from the user's data set with its own random resized crop; the recipe flips and normalises.
+    """
+    published = Recipe(
+        epochs=250,
+        batch_size=128,
+        learning_rate=0.1,
+        schedule="exponential",
+        decay=0.97,
+        weight_decay=3e-5,
+        label_smoothing=0.1,
+        path_dropout=0.0,
+        augmentation=Augmentation(crop_padding=0, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    )
+    return changed(published, changes)
+
+
+def digits(**changes: Any) -> Recipe:
+    """Small grey images such as scikit-learn's 8×8 digits: shifts by a pixel, no flips (they change the digit)."""
+    ours = Recipe(
+        epochs=15,
+        batch_size=64,
+        learning_rate=0.05,
+        path_dropout=0.0,
+        evaluate_every=5,
+        augmentation=Augmentation(crop_padding=1, flip=False),
+    )
+    return changed(ours, changes)
+
+
+RECIPES = {"cifar10": cifar10, "imagenet": imagenet, "digits": digits}
+"""The recipes by name, for the command line."""

@@ -1,0 +1,66 @@
+"""How a search runs: the one home of its defaults."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from archgrad.checks import above, at_least, one_of, within
+from archgrad.data.augment import Augmentation
+from archgrad.devices import PRECISIONS
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How a search runs; the defaults are those of arXiv:1806.09055, appendix A.1.1 (CIFAR-10).
+
+    `warmup_epochs` train the weights alone before the logits move. `learning_rate` falls to `final_learning_rate` along
+    a cosine, epoch by epoch; `gradient_clip` bounds the norm of the weights' gradient. `logits_scale` is the standard
+    deviation of the initial logits (the paper says zeros, the public code 1e-3). `patience` stops a search whose
+    validation loss has not fallen for so many epochs; 0 never does. `train_fraction` of the training data goes to the
+    weights where no validation data is given. `precision` "bfloat16" is for GPUs. `workers` read a dataset's items.
+
+    Raises:
+        ValueError: a value outside what is allowed, named in the message.
+    """
+
+    epochs: int = 50
+    batch_size: int = 64
+    warmup_epochs: int = 0
+    learning_rate: float = 0.025
+    final_learning_rate: float = 0.001
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    logits_learning_rate: float = 3e-4
+    logits_betas: tuple[float, float] = (0.5, 0.999)
+    logits_weight_decay: float = 1e-3
+    logits_scale: float = 1e-3
+    patience: int = 0
+    train_fraction: float = 0.5
+    precision: str = "float32"
+    workers: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        at_least("epochs", self.epochs, 1)
+        at_least("batch_size", self.batch_size, 2)  # batch statistics need two examples
+        within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
+        for name in ("learning_rate", "logits_learning_rate", "gradient_clip"):
+            above(name, getattr(self, name), 0)
+        for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale", "patience"):
+            at_least(name, getattr(self, name), 0)
+        within("momentum", self.momentum, (0, 1))
+        one_of("precision", self.precision, PRECISIONS)
+
+
+def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """Replace fields of a settings dataclass.
+
+    Raises:
+        ValueError: a name that is no field (the message names the nearest), or a value that is not allowed.
+    """
+    names = [field.name for field in fields(settings)]  # pyright: ignore[reportArgumentType]
+    for name in changes:
+        one_of("argument", name, names)
+    return replace(settings, **changes)  # pyright: ignore[reportArgumentType]

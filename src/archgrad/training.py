@@ -1,0 +1,246 @@
+"""`train`: a network from scratch by a recipe, evaluated on a test set. `evaluate`: a trained one."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import Dataset
+
+from archgrad.data.augment import Augmentation
+from archgrad.data.describe import check_classes, image_shape
+from archgrad.data.images import ImageData, as_images
+from archgrad.data.stream import Batch, Stream, evaluation_batches
+from archgrad.devices import autocast, resolve_device
+from archgrad.loop import Callback, Diverged, Loop, Progress, Record, run
+from archgrad.recipes import Recipe
+from archgrad.seeding import derive
+from archgrad.spaces.conv.network import set_path_dropout
+from archgrad.tasks import Classification, Task
+
+
+@dataclass
+class TrainState:
+    """All that a training has learnt: the network, the average of its weights if one is kept, optimiser, progress."""
+
+    network: nn.Module
+    average: AveragedModel | None
+    optimizer: torch.optim.SGD
+    progress: Progress
+
+    @property
+    def best(self) -> nn.Module:
+        """The network to use: the averaged weights where they are kept."""
+        return self.network if self.average is None else self.average.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is needed to go on exactly here, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go back to what `state_dict` returned."""
+        self.network.load_state_dict(saved["network"])
+        if self.average is not None:
+            self.average.load_state_dict(saved["average"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.progress.__dict__.update(saved["progress"])
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a training came to.
+
+    `accuracy` and `loss` are those on the test set after the last epoch (not the best epoch), None without a test set.
+    `augmentation` holds the mean and std that inputs are normalised with.
+    """
+
+    accuracy: float | None
+    loss: float | None
+    history: list[Record]
+    network: nn.Module
+    parameters: int
+    augmentation: Augmentation
+    seconds: float
+
+
+def count_parameters(network: nn.Module) -> int:
+    """The number of parameters that inference uses: an auxiliary head is for training only and not counted."""
+    return sum(parameter.numel() for name, parameter in network.named_parameters() if not name.startswith("auxiliary."))
+
+
+def train(
+    network: nn.Module,
+    *,
+    train: Any,
+    test: Any = None,
+    recipe: Recipe,
+    seed: int = 0,
+    callbacks: Sequence[Callback] = (),
+    device: str | torch.device = "auto",
+) -> Score:
+    """Train a network from its present weights by a recipe and evaluate it.
+
+    `network` maps images [N, C, H, W] to scores [N, classes], or to a pair (scores, auxiliary scores) in training mode;
+    any module will do. `train` and `test` are `ImageData`, a pair of arrays, or a map-style dataset. `seed` fixes the
+    order of the data, the augmentation and the network's own random layers; initialise the network under a seed of your
+    own. On the CPU equal seeds give equal trainings bit for bit, also when stopped and resumed.
+
+    Raises:
+        ValueError: before any work, for data that does not fit.
+        Diverged: the loss is no longer finite; the step's number is in the message.
+    """
+    started = time.perf_counter()
+    where = resolve_device(device)
+    training, testing = as_images(train), None if test is None else as_images(test)
+    _check_data(training, testing)
+    augmentation = recipe.augmentation.fitted(training) if isinstance(training, ImageData) else recipe.augmentation
+    stream = Stream(
+        training,
+        batch_size=recipe.batch_size,
+        seed=seed,
+        purpose="train",
+        augmentation=augmentation,
+        device=where,
+        workers=recipe.workers,
+    )
+    trainer = Trainer(recipe, steps_per_epoch=stream.batches_per_epoch, seed=seed, device=where)
+    state = trainer.init(network)
+
+    def describe_epoch() -> Record:
+        epoch = state.progress.step // stream.batches_per_epoch
+        record: Record = {"learning_rate": recipe.rate(epoch - 1)}
+        if testing is not None and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
+            metrics = evaluate(
+                state.best, testing, batch_size=recipe.batch_size, augmentation=augmentation, device=where
+            )
+            record.update({f"test_{name}": value for name, value in metrics.items()})
+        return record
+
+    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch, lambda: "")
+    # Random layers draw from torch's own generators, which are given back to the caller as they were.
+    with torch.random.fork_rng():
+        for callback in callbacks:
+            callback.on_start(loop)
+        batches: Iterator[Batch] = stream.batches(state.progress.step)
+        run(
+            loop,
+            lambda: trainer.step(state, next(batches))[1],
+            describe_epoch=describe_epoch,
+            should_stop=lambda history: False,
+            callbacks=callbacks,
+        )
+    last = state.progress.history[-1]
+    return Score(
+        accuracy=last.get("test_accuracy"),
+        loss=last.get("test_loss"),
+        history=state.progress.history,
+        network=state.best.eval(),
+        parameters=count_parameters(network),
+        augmentation=augmentation,
+        seconds=time.perf_counter() - started,
+    )
+
+
+class Trainer:
+    """One step of a recipe at a time; `train` is the loop around it."""
+
+    def __init__(
+        self, recipe: Recipe, *, steps_per_epoch: int, seed: int = 0, device: str | torch.device = "auto"
+    ) -> None:
+        self.recipe = recipe
+        self.steps_per_epoch = steps_per_epoch
+        self.seed = seed
+        self.device = resolve_device(device)
+        self.task: Task = Classification(
+            label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight
+        )
+
+    def init(self, network: nn.Module) -> TrainState:
+        """Move the network to the device and make its optimiser; its weights stay what they are."""
+        recipe = self.recipe
+        network = network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        average = None
+        if recipe.average_decay:
+            # Buffers too, so that running statistics belong to the averaged weights.
+            average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average_decay), use_buffers=True)
+        optimizer = torch.optim.SGD(
+            network.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+        )
+        return TrainState(network, average, optimizer, Progress())
+
+    def step(self, state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, float]]:
+        """Take one step; change `state` in place and return it with `train_loss` and `train_accuracy`.
+
+        Raises:
+            Diverged: the loss is not finite.
+        """
+        recipe, progress = self.recipe, state.progress
+        epoch = progress.step // self.steps_per_epoch
+        for parameters in state.optimizer.param_groups:
+            parameters["lr"] = recipe.rate(epoch)
+        set_path_dropout(state.network, recipe.path_dropout * epoch / recipe.epochs)
+        torch.manual_seed(derive(self.seed, "network", progress.step))
+        state.network.train()
+        with autocast(self.device, recipe.precision):
+            evaluation = self.task.evaluate(state.network, batch, None)
+        if not torch.isfinite(evaluation.loss):
+            raise Diverged(
+                f"the training loss is not finite at step {progress.step + 1}. Try a lower learning_rate, a smaller "
+                f"gradient_clip, some warmup_epochs, or precision='float32'."
+            )
+        state.optimizer.zero_grad()
+        evaluation.loss.backward()
+        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.gradient_clip)
+        state.optimizer.step()
+        if state.average is not None:
+            state.average.update_parameters(state.network)
+        metrics = {f"train_{name}": float(value) for name, value in evaluation.metrics.items()}
+        progress.add(metrics, evaluation.examples)
+        progress.step += 1
+        return state, metrics
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.Module,
+    data: Any,
+    *,
+    batch_size: int = 256,
+    augmentation: Augmentation | None = None,
+    task: Task | None = None,
+    device: str | torch.device = "auto",
+) -> dict[str, float]:
+    """Evaluate a network on every example once, in evaluation mode: the task's metrics, `loss` and `accuracy`.
+
+    `augmentation` gives the mean and std to normalise with (a `Score` has the one it was trained with).
+    """
+    where = resolve_device(device)
+    task = Classification() if task is None else task
+    network = network.to(where).eval()
+    progress = Progress()
+    carry = None
+    for batch in evaluation_batches(as_images(data), batch_size=batch_size, augmentation=augmentation, device=where):
+        evaluation = task.evaluate(network, batch, carry)
+        carry = evaluation.carry
+        metrics: Mapping[str, float] = {name: float(value) for name, value in evaluation.metrics.items()}
+        progress.add(metrics, evaluation.examples)
+    return progress.means()
+
+
+def _check_data(training: ImageData | Dataset[Any], testing: ImageData | Dataset[Any] | None) -> None:
+    if testing is None:
+        return
+    if image_shape(testing) != image_shape(training):
+        raise ValueError(f"test: images of shape {image_shape(testing)}, but train has {image_shape(training)}.")
+    if isinstance(training, ImageData) and isinstance(testing, ImageData):
+        if training.classes != testing.classes:
+            raise ValueError(f"test: has the classes {testing.classes}, but train has {training.classes}.")
+        check_classes(training, name="train", num_classes=training.num_classes)
