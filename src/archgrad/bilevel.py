@@ -8,7 +8,6 @@ One iteration takes an architecture step, then a weight step with the updated lo
 `search` is the whole of it; `Searcher` has `init`, `step` and `run` for loops of one's own.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,8 +26,9 @@ from archgrad.data.stream import Batch, Stream
 from archgrad.devices import autocast, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.hypergrad import InnerStep, Losses, Weights
-from archgrad.loop import Callback, Diverged, Loop, Progress, Record, out_of_patience, run
+from archgrad.loop import Callback, Loop, Progress, Record, out_of_patience, run
 from archgrad.methods import Method, darts
+from archgrad.optimization import descend, require_finite, restore, set_rate
 from archgrad.schedule import cosine
 from archgrad.seeding import derive, generator
 from archgrad.settings import SearchSettings, changed
@@ -67,8 +67,8 @@ class SearchState:
         with torch.no_grad():
             for name, tensor in self.logits.items():
                 tensor.copy_(saved["logits"][name])
-        self.weight_optimizer.load_state_dict(saved["weight_optimizer"])
-        self.logit_optimizer.load_state_dict(saved["logit_optimizer"])
+        restore(self.weight_optimizer, saved["weight_optimizer"])
+        restore(self.logit_optimizer, saved["logit_optimizer"])
         self.carries = saved["carries"]
         self.progress.__dict__.update(saved["progress"])
 
@@ -165,8 +165,7 @@ class Searcher:
         settings, progress = self.settings, state.progress
         epoch = progress.step // self.steps_per_epoch
         rate = cosine(settings.learning_rate, settings.final_learning_rate, epoch=epoch, epochs=settings.epochs)
-        for parameters in state.weight_optimizer.param_groups:
-            parameters["lr"] = rate
+        set_rate(state.weight_optimizer, rate)
         info: dict[str, float] = {}
         if epoch >= settings.warmup_epochs:
             if validation_batch is None:
@@ -195,8 +194,7 @@ class Searcher:
             Diverged: see `step`.
             KeyboardInterrupt: after Ctrl-C, once the running step is whole and the callbacks have been told.
         """
-        started = time.perf_counter()
-        loop = Loop("search", state, self.settings.epochs, self.steps_per_epoch, lambda: self._strongest(state))
+        loop = Loop("search", state, self.settings.epochs, self.steps_per_epoch, lambda: self.decode(state))
         for callback in callbacks:
             callback.on_start(loop)
         batches = self._batches(state, train, validation)
@@ -215,7 +213,7 @@ class Searcher:
             mixture=self.mixture(state),
             history=state.progress.history,
             state=state,
-            seconds=time.perf_counter() - started,
+            seconds=state.progress.seconds,
         )
 
     def _batches(self, state: SearchState, train: Stream, validation: Stream) -> Iterator[tuple[Batch, Batch | None]]:
@@ -269,9 +267,9 @@ class Searcher:
         hypergradient = self.method.hypergradient(
             Losses(train_loss, validation_loss), parameters, state.logits, inner=inner
         )
-        self._check_finite(state, "validation loss", evaluations[-1].loss)
+        require_finite(evaluations[-1].loss, "validation loss", step=state.progress.step)
         for name, tensor in state.logits.items():
-            self._check_finite(state, f"hypergradient of {name!r}", hypergradient[name])
+            require_finite(hypergradient[name], f"hypergradient of {name!r}", step=state.progress.step)
             tensor.grad = hypergradient[name]
         state.logit_optimizer.step()
         return evaluations[-1]
@@ -282,11 +280,9 @@ class Searcher:
             evaluation = self.task.evaluate(
                 lambda inputs: state.supernet(inputs, mixture), batch, state.carries["train"]
             )
-        self._check_finite(state, "training loss", evaluation.loss)
-        state.weight_optimizer.zero_grad()
-        evaluation.loss.backward()
-        nn.utils.clip_grad_norm_(state.supernet.parameters(), self.settings.gradient_clip)
-        state.weight_optimizer.step()
+        require_finite(evaluation.loss, "training loss", step=state.progress.step)
+        clip = self.settings.gradient_clip
+        descend(state.weight_optimizer, evaluation.loss, network=state.supernet, gradient_clip=clip)
         return evaluation
 
     def _report(self, state: SearchState, part: str, evaluation: Evaluation) -> dict[str, float]:
@@ -295,22 +291,10 @@ class Searcher:
         state.progress.add(metrics, evaluation.examples)
         return metrics
 
-    def _check_finite(self, state: SearchState, what: str, value: Tensor) -> None:
-        if not torch.isfinite(value).all():
-            raise Diverged(
-                f"the {what} is not finite at step {state.progress.step + 1}. Try a lower learning_rate or "
-                f"logits_learning_rate, a smaller gradient_clip, or precision='float32'."
-            )
-
     def _describe_epoch(self, state: SearchState) -> Record:
         """What an epoch's record holds beside the metrics: the learning rate and the mixture, as nested lists."""
         mixture = {name: weights.cpu().tolist() for name, weights in self.mixture(state).items()}
         return {"learning_rate": state.weight_optimizer.param_groups[0]["lr"], "mixture": mixture}
-
-    def _strongest(self, state: SearchState) -> str:
-        """The operations that the first node of each cell would keep now."""
-        cells = self.decode(state).cells
-        return "  ".join(f"{cell.name}: {' '.join(map(str, cell.nodes[0]))}" for cell in cells)
 
 
 def search(

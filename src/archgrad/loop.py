@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from archgrad.genotype import Genotype
 
 Record: TypeAlias = dict[str, Any]
 """What is known of an epoch: numbers, strings, and nested lists of them, ready for JSON."""
@@ -29,6 +31,11 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """The time that the steps of all finished epochs took, also before a resumption."""
+        return sum(record["seconds"] for record in self.history)
 
     def add(self, metrics: Mapping[str, float], count: int) -> None:
         """Add the means of `count` examples to the running epoch."""
@@ -48,6 +55,7 @@ class Progress:
         return closed
 
 
+@runtime_checkable
 class RunState(Protocol):
     """What the loop needs of a state: its progress, and a nested dictionary of tensors and plain values to save."""
 
@@ -60,13 +68,16 @@ class RunState(Protocol):
 
 @dataclass(frozen=True)
 class Loop:
-    """A run as callbacks see it. `purpose` is "search" or "train"; `headline()` says in a few words where it stands."""
+    """A run as callbacks see it. `purpose` is "search" or "train"; `genotype()` decodes what a search has found so far.
+
+    A training has no genotype to decode.
+    """
 
     purpose: str
     state: RunState
     epochs: int
     steps_per_epoch: int
-    headline: Callable[[], str]
+    genotype: Callable[[], Genotype] | None = None
 
     @property
     def total_steps(self) -> int:
@@ -78,7 +89,7 @@ class Callback:
     """Told what happens; all methods may be left out. Callbacks must not change the state, save for `on_start`.
 
     `on_start` may load a saved state before the first step. `on_interrupt` is called after a whole step when the user
-    asks to stop.
+    asks to stop, `on_end` when the run is complete, and `on_exit` last of all, also after an error.
     """
 
     def on_start(self, loop: Loop) -> None: ...
@@ -90,6 +101,8 @@ class Callback:
     def on_interrupt(self, loop: Loop) -> None: ...
 
     def on_end(self, loop: Loop) -> None: ...
+
+    def on_exit(self, loop: Loop) -> None: ...
 
 
 class Interruption:
@@ -137,25 +150,44 @@ def run(
     Raises:
         KeyboardInterrupt: after Ctrl-C, once the step is whole and the callbacks have been told.
     """
+    try:
+        with deferred_interruption() as interruption:
+            _iterate(
+                loop, advance, interruption, describe_epoch=describe_epoch, should_stop=should_stop, callbacks=callbacks
+            )
+        for callback in callbacks:
+            callback.on_end(loop)
+    finally:
+        for callback in callbacks:
+            callback.on_exit(loop)
+
+
+def _iterate(
+    loop: Loop,
+    advance: Callable[[], Mapping[str, float]],
+    interruption: Interruption,
+    *,
+    describe_epoch: Callable[[], Record],
+    should_stop: Callable[[list[Record]], bool],
+    callbacks: Sequence[Callback],
+) -> None:
     progress = loop.state.progress
-    with deferred_interruption() as interruption:
-        started = time.perf_counter()
-        while progress.step < loop.total_steps and not (_between_epochs(loop) and should_stop(progress.history)):
-            info = advance()
+    started = time.perf_counter()
+    while progress.step < loop.total_steps and not (_between_epochs(loop) and should_stop(progress.history)):
+        info = advance()
+        for callback in callbacks:
+            callback.on_step(loop, info)
+        if _between_epochs(loop):
+            seconds = time.perf_counter() - started
+            epoch = {"epoch": progress.step // loop.steps_per_epoch, "step": progress.step}
+            record = progress.close_epoch({**epoch, **describe_epoch(), "seconds": seconds})
             for callback in callbacks:
-                callback.on_step(loop, info)
-            if _between_epochs(loop):
-                seconds, started = time.perf_counter() - started, time.perf_counter()
-                epoch = {"epoch": progress.step // loop.steps_per_epoch, "step": progress.step}
-                record = progress.close_epoch({**epoch, **describe_epoch(), "seconds": seconds})
-                for callback in callbacks:
-                    callback.on_epoch(loop, record)
-            if interruption.requested:
-                for callback in callbacks:
-                    callback.on_interrupt(loop)
-                raise KeyboardInterrupt
-    for callback in callbacks:
-        callback.on_end(loop)
+                callback.on_epoch(loop, record)
+            started = time.perf_counter()
+        if interruption.requested:
+            for callback in callbacks:
+                callback.on_interrupt(loop)
+            raise KeyboardInterrupt
 
 
 def _between_epochs(loop: Loop) -> bool:

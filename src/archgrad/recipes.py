@@ -19,34 +19,28 @@ SCHEDULES = ("cosine", "exponential")
 class Recipe:
     """SGD with momentum and everything around it; the defaults are those of CIFAR-10 in arXiv:1806.09055.
 
-    The learning rate rises over `warmup_epochs`, then falls from `learning_rate` to `final_learning_rate` along a
-    "cosine", or by the factor `decay` an epoch ("exponential"). `gradient_clip` bounds the gradient's norm.
-    `path_dropout` is reached linearly over the epochs. `average_decay` above 0 keeps an exponential moving average of
-    the weights, which is what is evaluated and returned. `precision` "bfloat16" is for GPUs. The test set, if there is
-    one, is evaluated every `evaluate_every` epochs and after the last.
-
     Raises:
         ValueError: a value outside what is allowed, named in the message.
     """
 
-    epochs: int = 600
-    batch_size: int = 96
-    learning_rate: float = 0.025
-    final_learning_rate: float = 0.0
-    schedule: str = "cosine"
-    decay: float = 0.97
-    warmup_epochs: int = 0
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    gradient_clip: float = 5.0
-    label_smoothing: float = 0.0
-    auxiliary_weight: float = 0.4
-    path_dropout: float = 0.2
-    average_decay: float = 0.0
-    precision: str = "float32"
-    evaluate_every: int = 1
-    workers: int = 0
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=16))
+    epochs: int = 600  # passes over the training data
+    batch_size: int = 96  # images per step
+    learning_rate: float = 0.025  # at the first epoch after the warm-up
+    final_learning_rate: float = 0.0  # where the cosine leads to
+    schedule: str = "cosine"  # cosine, or exponential
+    decay: float = 0.97  # factor of the exponential schedule, per epoch
+    warmup_epochs: int = 0  # epochs over which the learning rate rises linearly
+    momentum: float = 0.9  # of SGD
+    weight_decay: float = 3e-4  # of all weights
+    gradient_clip: float = 5.0  # bound on the gradient's norm
+    label_smoothing: float = 0.0  # share of the target that goes to all classes alike
+    auxiliary_weight: float = 0.4  # of the auxiliary head's loss, where the network has one
+    path_dropout: float = 0.2  # probability to drop a path, reached linearly over the epochs
+    average_decay: float = 0.0  # above 0: evaluate and return an exponential moving average of the weights
+    precision: str = "float32"  # float32, or bfloat16 for matrix products on GPUs
+    evaluate_every: int = 1  # epochs between evaluations on the test set; the last epoch is always evaluated
+    workers: int = 0  # processes that read the items of a torch data set
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(cutout=16))  # of the training images
 
     def __post_init__(self) -> None:
         for name in ("epochs", "evaluate_every"):

@@ -14,33 +14,27 @@ Settings = TypeVar("Settings")
 class SearchSettings:
     """How a search runs; the defaults are those of arXiv:1806.09055, appendix A.1.1 (CIFAR-10).
 
-    `warmup_epochs` train the weights alone before the logits move. `learning_rate` falls to `final_learning_rate` along
-    a cosine, epoch by epoch; `gradient_clip` bounds the norm of the weights' gradient. `logits_scale` is the standard
-    deviation of the initial logits (the paper says zeros, the public code 1e-3). `patience` stops a search whose
-    validation loss has not fallen for so many epochs; 0 never does. `train_fraction` of the training data goes to the
-    weights where no validation data is given. `precision` "bfloat16" is for GPUs. `workers` read a dataset's items.
-
     Raises:
         ValueError: a value outside what is allowed, named in the message.
     """
 
-    epochs: int = 50
-    batch_size: int = 64
-    warmup_epochs: int = 0
-    learning_rate: float = 0.025
-    final_learning_rate: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    gradient_clip: float = 5.0
-    logits_learning_rate: float = 3e-4
-    logits_betas: tuple[float, float] = (0.5, 0.999)
-    logits_weight_decay: float = 1e-3
-    logits_scale: float = 1e-3
-    patience: int = 0
-    train_fraction: float = 0.5
-    precision: str = "float32"
-    workers: int = 0
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    epochs: int = 50  # passes over the part of the data that trains the weights
+    batch_size: int = 64  # images per step, of each part
+    warmup_epochs: int = 0  # epochs that train the weights alone before the logits move
+    learning_rate: float = 0.025  # of the weights (SGD), at the first epoch
+    final_learning_rate: float = 0.001  # where the cosine leads to, epoch by epoch
+    momentum: float = 0.9  # of the weights
+    weight_decay: float = 3e-4  # of the weights
+    gradient_clip: float = 5.0  # bound on the norm of the weights' gradient
+    logits_learning_rate: float = 3e-4  # of the logits (Adam)
+    logits_betas: tuple[float, float] = (0.5, 0.999)  # Adam's averaging of the logits' gradient and its square
+    logits_weight_decay: float = 1e-3  # of the logits
+    logits_scale: float = 1e-3  # standard deviation of the initial logits (zeros in the paper, 1e-3 in its code)
+    patience: int = 0  # stop when the validation loss has not fallen for so many epochs; 0 never stops
+    train_fraction: float = 0.5  # share of the data that trains the weights, where no validation data is given
+    precision: str = "float32"  # float32, or bfloat16 for matrix products on GPUs
+    workers: int = 0  # processes that read the items of a torch data set
+    augmentation: Augmentation = field(default_factory=Augmentation)  # what happens to batches of images
 
     def __post_init__(self) -> None:
         at_least("epochs", self.epochs, 1)

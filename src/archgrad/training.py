@@ -1,6 +1,5 @@
 """`train`: a network from scratch by a recipe, evaluated on a test set. `evaluate`: a trained one."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,7 +14,8 @@ from archgrad.data.describe import check_classes, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.stream import Batch, Stream, evaluation_batches
 from archgrad.devices import autocast, resolve_device
-from archgrad.loop import Callback, Diverged, Loop, Progress, Record, run
+from archgrad.loop import Callback, Loop, Progress, Record, run
+from archgrad.optimization import descend, require_finite, restore, set_rate
 from archgrad.recipes import Recipe
 from archgrad.seeding import derive
 from archgrad.spaces.conv.network import set_path_dropout
@@ -50,7 +50,7 @@ class TrainState:
         self.network.load_state_dict(saved["network"])
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        restore(self.optimizer, saved["optimizer"])
         self.progress.__dict__.update(saved["progress"])
 
 
@@ -97,7 +97,6 @@ def train(
         ValueError: before any work, for data that does not fit.
         Diverged: the loss is no longer finite; the step's number is in the message.
     """
-    started = time.perf_counter()
     where = resolve_device(device)
     training, testing = as_images(train), None if test is None else as_images(test)
     _check_data(training, testing)
@@ -124,7 +123,7 @@ def train(
             record.update({f"test_{name}": value for name, value in metrics.items()})
         return record
 
-    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch, lambda: "")
+    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch)
     # Random layers draw from torch's own generators, which are given back to the caller as they were.
     with torch.random.fork_rng():
         for callback in callbacks:
@@ -145,7 +144,7 @@ def train(
         network=state.best.eval(),
         parameters=count_parameters(network),
         augmentation=augmentation,
-        seconds=time.perf_counter() - started,
+        seconds=state.progress.seconds,
     )
 
 
@@ -184,22 +183,14 @@ class Trainer:
         """
         recipe, progress = self.recipe, state.progress
         epoch = progress.step // self.steps_per_epoch
-        for parameters in state.optimizer.param_groups:
-            parameters["lr"] = recipe.rate(epoch)
+        set_rate(state.optimizer, recipe.rate(epoch))
         set_path_dropout(state.network, recipe.path_dropout * epoch / recipe.epochs)
         torch.manual_seed(derive(self.seed, "network", progress.step))
         state.network.train()
         with autocast(self.device, recipe.precision):
             evaluation = self.task.evaluate(state.network, batch, None)
-        if not torch.isfinite(evaluation.loss):
-            raise Diverged(
-                f"the training loss is not finite at step {progress.step + 1}. Try a lower learning_rate, a smaller "
-                f"gradient_clip, some warmup_epochs, or precision='float32'."
-            )
-        state.optimizer.zero_grad()
-        evaluation.loss.backward()
-        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.gradient_clip)
-        state.optimizer.step()
+        require_finite(evaluation.loss, "training loss", step=progress.step)
+        descend(state.optimizer, evaluation.loss, network=state.network, gradient_clip=recipe.gradient_clip)
         if state.average is not None:
             state.average.update_parameters(state.network)
         metrics = {f"train_{name}": float(value) for name, value in evaluation.metrics.items()}

@@ -20,6 +20,14 @@ class Loaded(NamedTuple):
     train: ImageData
     test: ImageData
 
+    def limited(self, train: int | None, test: int | None, *, seed: int) -> "Loaded":
+        """Keep so many examples of each part, about as many of every class; None keeps all.
+
+        Raises:
+            ValueError: fewer examples are asked for than there are classes, so that one would be lost.
+        """
+        return Loaded(_limit(self.train, train, "limit_train", seed), _limit(self.test, test, "limit_test", seed))
+
 
 def load(source: str | Path, *, image_size: int | None = None, seed: int = 0, test_fraction: float = 0.2) -> Loaded:
     """Read training and test data.
@@ -59,6 +67,14 @@ def load(source: str | Path, *, image_size: int | None = None, seed: int = 0, te
         train, test = train.resized(image_size), test.resized(image_size)
     _check_pair(source, train, test)
     return Loaded(train, test)
+
+
+def _limit(data: ImageData, count: int | None, argument: str, seed: int) -> ImageData:
+    if count is None or count >= len(data):
+        return data
+    checks.at_least(argument, count, data.num_classes)
+    kept, _ = stratified_split(data.labels, count / len(data), seed=seed, classes=data.classes)
+    return data.subset(kept)
 
 
 def _read_pair(folder: Path, image_size: int | None) -> tuple[ImageData, ImageData] | None:

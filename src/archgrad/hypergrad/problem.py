@@ -5,7 +5,7 @@ Estimators know nothing of cells or data, so that quadratic problems with closed
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -53,6 +53,7 @@ class InnerStep:
         return direction.add(self.buffers[name], alpha=self.momentum) if name in self.buffers else direction
 
 
+@runtime_checkable
 class Hypergradient(Protocol):
     """∇_α of the bilevel objective at (w, α): one file of this package for each estimator."""
 

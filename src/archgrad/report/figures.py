@@ -1,13 +1,12 @@
-"""Files: pictures and pages appear under their name complete or not at all."""
+"""Figures as files."""
 
 import io
-import os
-import secrets
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from archgrad.checks import one_of
+from archgrad.files import write_atomically
 
 RESOLUTION = 150
 """Dots per inch of the pictures."""
@@ -33,16 +32,3 @@ def encode_figure(figure: Figure, kind: str = "png") -> bytes:
     # Without a date, equal figures give equal files.
     figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under another name in the same folder, then rename it: readers see the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

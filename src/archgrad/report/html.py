@@ -10,9 +10,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
 from archgrad.report.cells import draw_genotype
-from archgrad.report.figures import encode_figure, write_atomically
+from archgrad.report.figures import encode_figure
 
 PIXELS_PER_INCH = 96
 """The size of CSS pixels, which decides how large a picture appears."""

@@ -1,7 +1,7 @@
 """What a search space offers: a table of logits, the engine that evaluates it, and the way back to a network."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from torch import nn
@@ -13,6 +13,7 @@ Decoder: TypeAlias = Callable[..., tuple[tuple[Edge, ...], ...]]
 """A rule of `archgrad.decode`: (mixture [edges, candidates], group, keep) -> the edges kept, node by node."""
 
 
+@runtime_checkable
 class Space(Protocol):
     """The contract between a search space and the driver.
 

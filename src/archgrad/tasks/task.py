@@ -1,7 +1,7 @@
 """What a task tells the driver: a loss, metrics, and what is carried from batch to batch."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor
 
@@ -21,6 +21,7 @@ class Evaluation(NamedTuple):
     carry: Carry = None
 
 
+@runtime_checkable
 class Task(Protocol):
     """A loss and its metrics. The driver hands the carry of one batch to the next one and saves it."""
 

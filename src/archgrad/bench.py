@@ -1,0 +1,167 @@
+"""`archgrad bench`: seconds per step and peak memory of the supernet, as ratios to the plain per-edge evaluation.
+
+Every variant runs in a process of its own, one after the other, so that peak memory is its own. The reference is the
+per-edge evaluation in contiguous layout which differentiates everything (weights and logits) in both halves of a step,
+as the public code of arXiv:1806.09055 does.
+"""
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from archgrad.bilevel import Searcher
+from archgrad.checks import at_least
+from archgrad.devices import resolve_device
+from archgrad.methods import darts
+from archgrad.relax import Softmax
+from archgrad.settings import SearchSettings
+from archgrad.spaces import ConvCellSpace
+
+REFERENCE = "per-edge reference, first order"
+METHODS = {
+    "first order": darts(order=1),
+    "second order, exact": darts(order=2),
+    "second order, finite differences": darts(order=2, product="finite_difference"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSettings:
+    """What is measured: a supernet on random images."""
+
+    channels: int = 16  # channels of the first cells
+    layers: int = 8  # number of cells
+    batch_size: int = 16  # images per step
+    image_size: int = 32  # height and width
+    steps: int = 5  # steps that are timed, after one that is not
+    device: str = "auto"  # auto, cpu, cuda, …
+
+    def __post_init__(self) -> None:
+        at_least("batch_size", self.batch_size, 2)
+        at_least("steps", self.steps, 1)
+        resolve_device(self.device)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Median seconds of a step, and the peak of memory over what the process held before the first step, in MiB."""
+
+    seconds: float
+    mebibytes: float
+
+
+def measure(variant: str, settings: BenchmarkSettings) -> Measurement:
+    """Time a variant in this process."""
+    device = resolve_device(settings.device)
+    space = ConvCellSpace(channels=settings.channels, layers=settings.layers)
+    generator = torch.Generator().manual_seed(0)
+    size = (settings.batch_size, 3, settings.image_size, settings.image_size)
+    images = torch.randn(size, generator=generator).to(device)
+    labels = torch.randint(space.num_classes, (settings.batch_size,), generator=generator).to(device)
+    make = _reference_step if variant == REFERENCE else _searcher_step
+    step = make(variant, space, images, labels)
+
+    before = _memory(device)
+    seconds = []
+    for _ in range(settings.steps + 1):
+        started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    return Measurement(statistics.median(seconds[1:]), _memory(device) - before)
+
+
+def _searcher_step(variant: str, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    searcher = Searcher(space, steps_per_epoch=1000, method=METHODS[variant], device=images.device)
+    state = searcher.init(seed=0)
+    batch = images.to(memory_format=torch.channels_last), labels
+    return lambda: searcher.step(state, batch, batch)
+
+
+def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    settings = SearchSettings()
+    torch.manual_seed(0)
+    supernet = space.supernet(engine="per_edge").to(images.device, memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    logits = {
+        group.name: (1e-3 * torch.randn(group.shape)).to(images.device).requires_grad_() for group in space.groups
+    }
+    masks = {group.name: group.mask_tensor(images.device) for group in space.groups}
+    of_weights = torch.optim.SGD(supernet.parameters(), lr=settings.learning_rate, momentum=settings.momentum)
+    of_logits = torch.optim.Adam(logits.values(), lr=settings.logits_learning_rate, betas=settings.logits_betas)
+
+    def half_a_step(optimizer: torch.optim.Optimizer) -> None:
+        for either in (of_weights, of_logits):
+            either.zero_grad()
+        mixture = {name: Softmax()(tensor, masks[name]) for name, tensor in logits.items()}
+        F.cross_entropy(supernet(images, mixture), labels).backward()
+        if optimizer is of_weights:
+            nn.utils.clip_grad_norm_(supernet.parameters(), settings.gradient_clip)
+        optimizer.step()
+
+    def step() -> None:
+        half_a_step(of_logits)
+        half_a_step(of_weights)
+
+    return step
+
+
+def _memory(device: torch.device) -> float:
+    """The peak of memory so far, in MiB: of the device, or of the process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def run_benchmark(settings: BenchmarkSettings) -> dict[str, Measurement]:
+    """Measure all variants, each in a new process, and print a table; returns the measurements by variant."""
+    console = Console()
+    found: dict[str, Measurement] = {}
+    for variant in (REFERENCE, *METHODS):
+        console.print(f"measuring {variant} …", style="dim")
+        arguments = json.dumps({"variant": variant, "settings": asdict(settings)})
+        answer = subprocess.run(
+            [sys.executable, "-m", "archgrad.bench", arguments], capture_output=True, text=True, check=False
+        )
+        if answer.returncode:
+            raise RuntimeError(f"bench: measuring {variant!r} failed:\n{answer.stderr}")
+        found[variant] = Measurement(**json.loads(answer.stdout))
+    console.print(_table(settings, found))
+    return found
+
+
+def _table(settings: BenchmarkSettings, found: dict[str, Measurement]) -> Table:
+    table = Table(
+        title=f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
+        f"{settings.image_size}×{settings.image_size}, median of {settings.steps} steps"
+    )
+    table.add_column("step")
+    for heading in ("seconds", "÷ reference", "÷ first order", "peak MiB", "÷ reference"):
+        table.add_column(heading, justify="right")
+    reference, first = found[REFERENCE], found["first order"]
+    for variant, measured in found.items():
+        table.add_row(
+            variant,
+            f"{measured.seconds:.3f}",
+            f"{measured.seconds / reference.seconds:.2f}",
+            f"{measured.seconds / first.seconds:.2f}",
+            f"{measured.mebibytes:.0f}",
+            f"{measured.mebibytes / reference.mebibytes:.2f}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    request = json.loads(sys.argv[1])
+    print(json.dumps(asdict(measure(request["variant"], BenchmarkSettings(**request["settings"])))))

@@ -1,0 +1,28 @@
+"""The command line: `archgrad search | train | evaluate | show | demo | bench`."""
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from archgrad.cli.commands import COMMANDS
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command; errors of the user's are one line on standard error and exit code 2, Ctrl-C is exit code 130."""
+    command = tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        args=arguments,
+        prog="archgrad",
+        description="Differentiable architecture search: find cells by gradient descent, train what was found.",
+    )
+    try:
+        command()
+    except KeyboardInterrupt:
+        print("archgrad: interrupted; go on with --resume and the run folder.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (ValueError, OSError, FloatingPointError) as error:
+        print(f"archgrad: error: {error}", file=sys.stderr)
+        sys.exit(2)

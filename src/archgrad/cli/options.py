@@ -1,0 +1,133 @@
+"""Options that several commands share, and how a command finds its run folder."""
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from archgrad.cli.configuration import from_plain, to_plain
+from archgrad.data import Loaded, load
+from archgrad.experiment import Surroundings
+from archgrad.genotype import PUBLISHED, Genotype
+from archgrad.runs import read_json
+from archgrad.spaces import ConvCellSpace
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Which images; their number of channels and classes, and the size of the network's ends, follow from them."""
+
+    data: str = "digits"  # digits, or a path: CIFAR-10's folder, train/test folders of class folders, .npz, .zip
+    image_size: int | None = None  # resize images to this height and width
+    limit_train: int | None = None  # use so many training images only, stratified
+    limit_test: int | None = None  # use so many test images only, stratified
+
+    def load(self, seed: int) -> Loaded:
+        """Read training and test data."""
+        return load(self.data, image_size=self.image_size, seed=seed).limited(
+            self.limit_train, self.limit_test, seed=seed
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceOptions:
+    """The convolutional search space."""
+
+    channels: int = ConvCellSpace.channels  # channels of the first cells in the search
+    layers: int = ConvCellSpace.layers  # cells in the search
+    nodes: int = ConvCellSpace.nodes  # intermediate states of a cell
+    edges_per_node: int = ConvCellSpace.edges_per_node  # incoming edges that a node keeps
+    candidates: tuple[str, ...] = ConvCellSpace.candidates  # operations to choose from
+    stem: str = ConvCellSpace.stem  # cifar, or imagenet (divides the size by 8 before the first cell)
+
+    def space(self, data: Loaded) -> ConvCellSpace:
+        """The space for these data."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
+        return ConvCellSpace(num_classes=data.train.num_classes, in_channels=data.train.shape[0], **chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a run is kept and how it is shown."""
+
+    out: Path | None = None  # run folder to make; by default runs/<command>-<date>-<time>
+    resume: Path | None = None  # go on with the run in this folder; all other settings are read from there
+    seed: int = 0  # everything random follows from it
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, …
+    quiet: bool = False  # plain lines instead of a progress bar
+    checkpoint_seconds: float = 300.0  # time between checkpoints within an epoch
+
+
+UNSTORED = ("out", "resume", "device", "quiet", "checkpoint_seconds")
+"""Run options that a resumed run may change: they do not influence what is computed, save for the device's rounding."""
+
+
+def prepared(command: Any, name: str) -> tuple[Any, Surroundings]:
+    """Return the command to carry out, which is the stored one when a run is resumed, and its surroundings.
+
+    Raises:
+        ValueError: a resumed run is asked for settings that differ from its own.
+    """
+    run: RunOptions = command.run
+    path = run.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if run.resume is not None:
+        path = run.resume
+        command = _stored(command, name)
+    plain = to_plain(command)
+    configuration = {"command": name, **plain, "run": {k: v for k, v in plain["run"].items() if k not in UNSTORED}}
+    surroundings = Surroundings(
+        path=path,
+        configuration=configuration,
+        seed=command.run.seed,
+        device=run.device,
+        quiet=run.quiet,
+        resume=run.resume is not None,
+        checkpoint_seconds=run.checkpoint_seconds,
+    )
+    return command, surroundings
+
+
+def _stored(command: Any, name: str) -> Any:
+    """The command that began the run in `command.run.resume`; settings given beside it must agree with it."""
+    folder = command.run.resume
+    try:
+        stored = read_json(folder / "config.json")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ValueError(f"resume: {folder} is not a run folder, it has no config.json.") from error
+    kind = stored.pop("command", None)
+    if kind != name:
+        raise ValueError(f"resume: {folder} holds a {kind!r} run, not a {name!r} run.")
+    resumed = from_plain(type(command), stored)
+    given, default, kept = _flat(to_plain(command)), _flat(to_plain(type(command)())), _flat(to_plain(resumed))
+    for key, value in given.items():
+        if key.split(".")[-1] not in UNSTORED and value != default.get(key) and value != kept.get(key):
+            raise ValueError(
+                f"{key}: {value} was given, but the run in {folder} has {kept.get(key)}; "
+                "a resumed run keeps its settings."
+            )
+    return resumed
+
+
+def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    items: dict[str, Any] = {}
+    for key, value in plain.items():
+        items.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
+    return items
+
+
+def read_genotype(source: str) -> Genotype:
+    """Read a genotype: a published one by name, a JSON file, or a run folder.
+
+    Raises:
+        ValueError: there is neither such a name nor such a file, or the file is no genotype.
+    """
+    if source.upper() in PUBLISHED:
+        return PUBLISHED[source.upper()]
+    path = Path(source).expanduser()
+    path = path / "genotype.json" if path.is_dir() else path
+    if not path.is_file():
+        raise ValueError(
+            f"genotype: {source!r} is no published genotype ({', '.join(PUBLISHED)}), no genotype file, "
+            "and no run folder with a genotype.json."
+        )
+    return Genotype.from_json(path.read_text(errors="replace"))

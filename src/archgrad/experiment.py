@@ -1,0 +1,207 @@
+"""Whole jobs that leave a run folder behind: a search, a training, and both with their baseline and a report."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from archgrad.baselines import random_genotypes_of_size
+from archgrad.bilevel import SearchResult, search
+from archgrad.data import Loaded
+from archgrad.genotype import Genotype
+from archgrad.methods import Method
+from archgrad.recipes import Recipe
+from archgrad.runs import Recorder, RunFolder, environment, progress, save_network, write_json
+from archgrad.seeding import derive
+from archgrad.settings import SearchSettings
+from archgrad.spaces import ConvCellSpace
+from archgrad.summary import ComparisonRow, report_comparison, report_search, report_training
+from archgrad.training import Score, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What surrounds a job: where it writes, what it is shown as, where it runs.
+
+    `configuration` is stored with the run, and its checkpoint belongs to it. With `resume` the job goes on where its
+    folder's checkpoint ends.
+    """
+
+    path: Path
+    configuration: Mapping[str, Any]
+    seed: int = 0
+    device: str = "auto"
+    quiet: bool = False
+    resume: bool = False
+    checkpoint_seconds: float = 300.0
+
+    def recorder(self) -> Recorder:
+        """The callback that keeps the job's folder."""
+        return Recorder(
+            self.path,
+            configuration=self.configuration,
+            resume=self.resume,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+
+
+def recorded_search(
+    space: ConvCellSpace, data: Loaded, surroundings: Surroundings, *, method: Method, settings: SearchSettings
+) -> SearchResult:
+    """Search on the training data, half and half, and leave genotypes, metrics, pictures and a report in the folder."""
+    recorder = surroundings.recorder()
+    result = search(
+        space,
+        train=data.train,
+        method=method,
+        settings=settings,
+        seed=surroundings.seed,
+        callbacks=[recorder, progress("search", quiet=surroundings.quiet)],
+        device=surroundings.device,
+    )
+    report_search(recorder.folder, space.groups, result.history, genotype=result.genotype)
+    return result
+
+
+def recorded_training(
+    space: ConvCellSpace,
+    genotype: Genotype,
+    data: Loaded,
+    surroundings: Surroundings,
+    *,
+    recipe: Recipe,
+    channels: int,
+    layers: int,
+    auxiliary: bool = False,
+    title: str = "train",
+) -> Score:
+    """Train the network of a genotype from scratch and leave it, its metrics and a report in the folder."""
+    size = {
+        "channels": channels,
+        "layers": layers,
+        "num_classes": space.num_classes,
+        "in_channels": space.in_channels,
+        "stem": space.stem,
+        "auxiliary": auxiliary,
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(surroundings.seed, "network weights"))
+        network = space.network(genotype, channels=channels, layers=layers, auxiliary=auxiliary)
+    recorder = surroundings.recorder()
+    recorder.folder.write_genotype(genotype)
+    score = train(
+        network,
+        train=data.train,
+        test=data.test,
+        recipe=recipe,
+        seed=surroundings.seed,
+        callbacks=[recorder, progress(title, quiet=surroundings.quiet)],
+        device=surroundings.device,
+    )
+    save_network(
+        recorder.folder,
+        score.network,  # pyright: ignore[reportArgumentType]  the network made above, or the average of its weights
+        genotype,
+        size=size,
+        augmentation=score.augmentation,
+        classes=data.train.classes,
+    )
+    report_training(recorder.folder, score, genotype=genotype)
+    return score
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A found network beside random ones of its size: one row each, the found one first."""
+
+    rows: list[ComparisonRow]
+    search_seconds: float
+    report: Path
+
+    @property
+    def found(self) -> ComparisonRow:
+        """The network of the genotype that the search found."""
+        return self.rows[0]
+
+    @property
+    def random_accuracies(self) -> list[float]:
+        """The test accuracies of the random cells."""
+        return [row.accuracy for row in self.rows[1:]]
+
+    def table(self) -> list[tuple[str, str]]:
+        """The result as pairs of name and value."""
+        accuracies = self.random_accuracies
+        spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0
+        seconds = [row.seconds for row in self.rows]
+        return [
+            ("test accuracy of the found network", f"{self.found.accuracy:.2%}"),
+            (f"random cells ({len(accuracies)}), mean ± std", f"{statistics.mean(accuracies):.2%} ± {spread:.2%}"),
+            ("random cells, best", f"{max(accuracies):.2%}"),
+            ("parameters of the found network", f"{self.found.parameters:,}"),
+            (
+                "parameters of the random cells",
+                f"{min(row.parameters for row in self.rows[1:]):,} to {max(row.parameters for row in self.rows[1:]):,}",
+            ),
+            ("search seconds", f"{self.search_seconds:.1f}"),
+            ("train seconds (found; random, mean)", f"{seconds[0]:.1f}; {statistics.mean(seconds[1:]):.1f}"),
+            ("report", str(self.report)),
+        ]
+
+
+def compare_with_random(
+    space: ConvCellSpace,
+    data: Loaded,
+    surroundings: Surroundings,
+    *,
+    method: Method,
+    settings: SearchSettings,
+    recipe: Recipe,
+    channels: int,
+    layers: int,
+    random_cells: int = 5,
+) -> Comparison:
+    """Search, decode, train the found network and `random_cells` random ones of its size by the same recipe; report.
+
+    Every network has its own initialisation and order of the data, derived from the seed. A resumed job goes on with
+    the part that it was in.
+    """
+    folder = RunFolder(surroundings.path, resume=surroundings.resume)
+    write_json(folder.configuration_path, dict(surroundings.configuration))
+    write_json(folder.path / "environment.json", environment())
+
+    def part(name: str, seed: int) -> Surroundings:
+        path = folder.path / name
+        return replace(
+            surroundings,
+            path=path,
+            configuration={**surroundings.configuration, "part": name},
+            seed=seed,
+            resume=surroundings.resume and path.exists(),
+        )
+
+    result = recorded_search(space, data, part("search", surroundings.seed), method=method, settings=settings)
+    folder.write_genotype(result.genotype)
+    rivals = random_genotypes_of_size(
+        space, random_cells, like=result.genotype, channels=channels, layers=layers, seed=surroundings.seed
+    )
+    rows = []
+    for index, genotype in enumerate([result.genotype, *rivals]):
+        name = f"random_{index}" if index else "found"
+        score = recorded_training(
+            space,
+            genotype,
+            data,
+            part(name, derive(surroundings.seed, "training", index) % 2**31),
+            recipe=recipe,
+            channels=channels,
+            layers=layers,
+            title=name,
+        )
+        assert score.accuracy is not None
+        rows.append(ComparisonRow(name, genotype, score.accuracy, parameters=score.parameters, seconds=score.seconds))
+    comparison = Comparison(rows, result.seconds, folder.path / "report.html")
+    report_comparison(folder, rows, comparison.table(), groups=space.groups, history=result.history)
+    return comparison

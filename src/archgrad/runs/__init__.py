@@ -1,0 +1,23 @@
+"""The run folder: configuration, metrics, genotypes, checkpoints, resumption, trained networks; and progress."""
+
+from archgrad.runs.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
+from archgrad.runs.environment import environment
+from archgrad.runs.folder import RunFolder, read_json, write_json
+from archgrad.runs.network import SavedNetwork, load_network, save_network
+from archgrad.runs.progress import progress
+from archgrad.runs.recorder import Recorder
+
+__all__ = [
+    "CheckpointError",
+    "Recorder",
+    "RunFolder",
+    "SavedNetwork",
+    "environment",
+    "load_network",
+    "progress",
+    "read_checkpoint",
+    "read_json",
+    "save_network",
+    "write_checkpoint",
+    "write_json",
+]
