@@ -1,6 +1,6 @@
 """archgrad: differentiable architecture search."""
 
-from archgrad import data, genotype, methods, recipes, spaces
+from archgrad import baselines, data, genotype, methods, recipes, runs, spaces, tasks
 from archgrad.arch import LogitGroup, Logits, Mixture
 from archgrad.bilevel import Searcher, SearchResult, SearchState, search
 from archgrad.genotype import Genotype
@@ -26,12 +26,15 @@ __all__ = [
     "SearchSettings",
     "SearchState",
     "Searcher",
+    "baselines",
     "data",
     "evaluate",
     "genotype",
     "methods",
     "recipes",
+    "runs",
     "search",
     "spaces",
+    "tasks",
     "train",
 ]

@@ -157,7 +157,7 @@ def _table(settings: BenchmarkSettings, found: dict[str, Measurement]) -> Table:
             f"{measured.seconds / reference.seconds:.2f}",
             f"{measured.seconds / first.seconds:.2f}",
             f"{measured.mebibytes:.0f}",
-            f"{measured.mebibytes / reference.mebibytes:.2f}",
+            f"{measured.mebibytes / reference.mebibytes:.2f}" if reference.mebibytes else "–",
         )
     return table
 

@@ -30,7 +30,7 @@ class Recipe:
     schedule: str = "cosine"  # cosine, or exponential
     decay: float = 0.97  # factor of the exponential schedule, per epoch
     warmup_epochs: int = 0  # epochs over which the learning rate rises linearly
-    momentum: float = 0.9  # of SGD
+    momentum: float = 0.9  # share of the last step that goes on in the next
     weight_decay: float = 3e-4  # of all weights
     gradient_clip: float = 5.0  # bound on the gradient's norm
     label_smoothing: float = 0.0  # share of the target that goes to all classes alike

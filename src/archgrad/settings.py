@@ -23,7 +23,7 @@ class SearchSettings:
     warmup_epochs: int = 0  # epochs that train the weights alone before the logits move
     learning_rate: float = 0.025  # of the weights (SGD), at the first epoch
     final_learning_rate: float = 0.001  # where the cosine leads to, epoch by epoch
-    momentum: float = 0.9  # of the weights
+    momentum: float = 0.9  # share of the last weight step that goes on in the next
     weight_decay: float = 3e-4  # of the weights
     gradient_clip: float = 5.0  # bound on the norm of the weights' gradient
     logits_learning_rate: float = 3e-4  # of the logits (Adam)
@@ -42,9 +42,16 @@ class SearchSettings:
         within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
         for name in ("learning_rate", "logits_learning_rate", "gradient_clip"):
             above(name, getattr(self, name), 0)
-        for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale", "patience"):
+        for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale"):
+            at_least(name, getattr(self, name), 0)
+        for name in ("patience", "workers"):
             at_least(name, getattr(self, name), 0)
         within("momentum", self.momentum, (0, 1))
+        for beta in self.logits_betas:
+            if not 0 <= beta < 1:
+                raise ValueError(f"logits_betas: must lie in [0, 1), got {self.logits_betas}.")
+        if not 0 < self.train_fraction < 1:
+            raise ValueError(f"train_fraction: must lie strictly between 0 and 1, got {self.train_fraction}.")
         one_of("precision", self.precision, PRECISIONS)
 
 

@@ -12,13 +12,14 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; errors of the user's are one line on standard error and exit code 2, Ctrl-C is exit code 130."""
-    command = tyro.extras.subcommand_cli_from_dict(
-        COMMANDS,
-        args=arguments,
-        prog="archgrad",
-        description="Differentiable architecture search: find cells by gradient descent, train what was found.",
-    )
     try:
+        # Settings check themselves when they are made, which is while the command line is read.
+        command = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            args=arguments,
+            prog="archgrad",
+            description="Differentiable architecture search: find cells by gradient descent, train what was found.",
+        )
         command()
     except KeyboardInterrupt:
         print("archgrad: interrupted; go on with --resume and the run folder.", file=sys.stderr)

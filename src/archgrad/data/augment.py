@@ -42,8 +42,9 @@ class Augmentation:
         flip: mirror every other image, left to right.
         cutout: side of the square set to zero, in pixels; 0 is no cutout. Its centre is uniform over the image and
             the square is clipped at the borders.
-        mean, std: per channel, of pixels scaled to 0 … 1. None: `fitted` computes them; until then pixels are only
-            scaled.
+        mean: what is subtracted per channel, of pixels scaled to 0 … 1. None: `fitted` computes it from the training
+            images; until then pixels are only scaled.
+        std: what is divided by per channel after that; None together with `mean`.
 
     Raises:
         ValueError: a negative size, one of mean and std without the other, differing lengths, a std that is not

@@ -92,8 +92,6 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
     height = rows * (PANEL[1] + GAP[1]) + 0.4 + legend
     figure = _figure(width, height)
     weights = np.stack(mixtures).astype(np.float64)
-    seen = weights[:, group.mask]
-    top = float(np.max(seen, initial=0.0, where=np.isfinite(seen))) * 1.06 or 1.0
     first: Axes | None = None
     for edge, (row, column) in enumerate(places):
         left = 0.5 + column * (PANEL[0] + GAP[0])
@@ -104,7 +102,7 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
         last_of_column = (row + 1, column) not in places
         _panel(axes, weights[:, edge], group, edge, outer=(column == 0, last_of_column))
     if first is not None:
-        first.set_ylim(0.0, top)
+        first.set_ylim(_limits(weights[:, group.mask]))
     _legend(figure, group, keys, 0.1 / height)
     return figure
 
@@ -152,6 +150,15 @@ def draw_comparison(found: float, baselines: Sequence[float], *, metric: str) ->
     if not scores.size and not math.isfinite(found):
         axes.set_xticks([])
     return figure
+
+
+def _limits(weights: Float[np.ndarray, "epochs candidates"]) -> tuple[float, float]:
+    """A range that shows what moves: in a short search all weights stay near one over the number of candidates."""
+    finite = weights[np.isfinite(weights)]
+    if not finite.size or finite.min() == finite.max():
+        return 0.0, 1.0
+    margin = 0.06 * (finite.max() - finite.min())
+    return float(finite.min() - margin), float(finite.max() + margin)
 
 
 def _places(group: LogitGroup) -> list[tuple[int, int]]:

@@ -52,6 +52,8 @@ class RunFolder:
         if not resume and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(f"run folder: {self.path} exists already; choose another name, or resume it.")
         self.path.mkdir(parents=True, exist_ok=True)
+        for left in self.path.rglob("*.part"):
+            left.unlink()  # by a process that was killed while it wrote
         probe = self.path / ".writable"
         write_atomically(probe, b"")  # an unwritable folder is told before any work starts
         probe.unlink()

@@ -1,0 +1,42 @@
+import pytest
+
+from archgrad.decode import top_k
+from archgrad.hypergrad import FiniteDifference, FirstOrder, Unrolled
+from archgrad.methods import NAMES, Method, by_name, darts
+from archgrad.relax import Softmax
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "hypergradient"),
+    [
+        ({"order": 1}, "darts-first-order", FirstOrder()),
+        ({}, "darts-second-order", Unrolled()),
+        ({"product": "finite_difference"}, "darts-second-order-finite-difference", FiniteDifference()),
+    ],
+)
+def test_rows_of_the_table(arguments, name, hypergradient):
+    method = darts(**arguments)
+    assert method == Method(
+        name=name, citation=method.citation, relaxation=Softmax(), hypergradient=hypergradient, decoder=top_k
+    )
+    assert "arXiv:1806.09055" in method.citation
+    assert by_name(name) == method
+
+
+def test_all_names_are_known():
+    assert [by_name(name).name for name in NAMES] == list(NAMES)
+
+
+def test_temperature_is_that_of_the_relaxation():
+    assert darts(temperature=0.5).relaxation == Softmax(0.5)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match=r"order: must be 1 or 2, got 3"):
+        darts(order=3)
+    with pytest.raises(ValueError, match=r"product: 'exakt' is unknown; did you mean 'exact'\?"):
+        darts(product="exakt")
+    with pytest.raises(ValueError, match=r"temperature: must be above 0, got 0"):
+        darts(temperature=0)
+    with pytest.raises(ValueError, match=r"method: 'darts-first' is unknown; did you mean 'darts-first-order'"):
+        by_name("darts-first")

@@ -1,0 +1,51 @@
+"""The pieces of a weight step."""
+
+import pytest
+import torch
+from torch import nn
+
+from archgrad.loop import Diverged
+from archgrad.optimization import descend, require_finite, restore, set_rate
+
+
+def test_descend_is_a_clipped_gradient_step():
+    network = nn.Linear(2, 1, bias=False)
+    before = network.weight.detach().clone()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    slope = torch.tensor([[3.0, 4.0]])
+    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=1.0)
+    torch.testing.assert_close(network.weight.detach(), before - 0.5 * slope / 5)
+    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=100.0)
+    torch.testing.assert_close(network.weight.detach(), before - 0.5 * slope / 5 - 0.5 * slope)
+
+
+def test_set_rate_reaches_all_groups():
+    one, two = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([{"params": [one]}, {"params": [two], "lr": 3.0}], lr=1.0)
+    set_rate(optimizer, 0.25)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+
+
+def test_restore_gives_tensors_the_memory_format_of_their_parameters():
+    network = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    descend(optimizer, network(torch.randn(1, 4, 5, 5)).sum(), network=network, gradient_clip=5)
+    saved = optimizer.state_dict()
+    flat = {
+        **saved,
+        "state": {
+            key: {name: value.contiguous() for name, value in entry.items()} for key, entry in saved["state"].items()
+        },
+    }
+    other = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    restore(other, flat)
+    buffer = other.state[network.weight]["momentum_buffer"]
+    assert buffer.stride() == network.weight.stride()
+    assert torch.equal(buffer, optimizer.state[network.weight]["momentum_buffer"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_named_with_its_step(value):
+    require_finite(torch.tensor([1.0]), "loss", step=0)
+    with pytest.raises(Diverged, match=r"the loss is not finite at step 5\. Try a lower learning rate"):
+        require_finite(torch.tensor([1.0, value]), "loss", step=4)

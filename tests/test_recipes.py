@@ -1,0 +1,80 @@
+"""The published recipes, the learning rates that they give, and that each bad value is refused by name."""
+
+import math
+
+import pytest
+
+from archgrad import Recipe, recipes
+
+
+def test_cifar10_as_published():
+    recipe = recipes.cifar10()
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.final_learning_rate) == (600, 96, 0.025, 0.0)
+    assert (recipe.momentum, recipe.weight_decay, recipe.gradient_clip) == (0.9, 3e-4, 5.0)
+    assert (recipe.auxiliary_weight, recipe.path_dropout, recipe.label_smoothing) == (0.4, 0.2, 0.0)
+    assert (recipe.schedule, recipe.average_decay, recipe.warmup_epochs) == ("cosine", 0.0, 0)
+    assert recipe.augmentation.cutout == 16
+    assert recipe.augmentation.crop_padding == 4
+    assert recipe.augmentation.mean == (0.49139968, 0.48215827, 0.44653124)
+    assert recipe.augmentation.std == (0.24703233, 0.24348505, 0.26158768)
+    assert recipe.rate(0) == 0.025
+    assert recipe.rate(300) == pytest.approx(0.0125)
+
+
+def test_imagenet_as_published():
+    recipe = recipes.imagenet()
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (250, 128, 0.1, 3e-5)
+    assert (recipe.label_smoothing, recipe.auxiliary_weight, recipe.path_dropout) == (0.1, 0.4, 0.0)
+    assert recipe.rate(2) == pytest.approx(0.1 * 0.97**2)
+    assert recipe.augmentation.cutout == 0
+
+
+def test_digits_are_not_flipped():
+    assert recipes.digits().augmentation.flip is False
+
+
+def test_recipes_by_name_take_changes():
+    assert set(recipes.RECIPES) == {"cifar10", "imagenet", "digits"}
+    for make in recipes.RECIPES.values():
+        assert make(epochs=7).epochs == 7
+        with pytest.raises(ValueError, match=r"argument: 'epoch' is unknown; did you mean 'epochs'"):
+            make(epoch=7)
+
+
+def test_warm_up_comes_before_either_schedule():
+    for schedule in ("cosine", "exponential"):
+        plain, warm = (Recipe(epochs=10, schedule=schedule, warmup_epochs=count) for count in (0, 2))
+        assert warm.rate(0) == pytest.approx(plain.rate(0) / 2)
+        assert [warm.rate(epoch) for epoch in range(1, 10)] == [plain.rate(epoch) for epoch in range(1, 10)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("epochs", 0, "must be at least 1"),
+        ("evaluate_every", 0, "must be at least 1"),
+        ("batch_size", 1, "must be at least 2"),
+        ("learning_rate", 0.0, "must be above 0"),
+        ("gradient_clip", math.nan, "must be above 0"),
+        ("decay", 0.0, "must be above 0"),
+        ("final_learning_rate", -1.0, "must be at least 0"),
+        ("weight_decay", -1.0, "must be at least 0"),
+        ("auxiliary_weight", -1.0, "must be at least 0"),
+        ("workers", -1, "must be at least 0"),
+        ("warmup_epochs", 601, r"must lie in \[0, 600\]"),
+        ("momentum", 1.0, r"must lie in \[0, 1\)"),
+        ("label_smoothing", -0.1, r"must lie in \[0, 1\)"),
+        ("path_dropout", 1.0, r"must lie in \[0, 1\)"),
+        ("average_decay", math.nan, r"must lie in \[0, 1\)"),
+    ],
+)
+def test_bad_values_are_named(name, value, allowed):
+    with pytest.raises(ValueError, match=rf"^{name}: {allowed}, got {value}\.$"):
+        Recipe(**{name: value})
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match=r"schedule: 'cosin' is unknown; did you mean 'cosine'\? Allowed: cosine, exp"):
+        Recipe(schedule="cosin")
+    with pytest.raises(ValueError, match=r"precision: 'float64' is unknown;.* Allowed: float32, bfloat16"):
+        Recipe(precision="float64")
