@@ -145,7 +145,7 @@ def test_means_are_weighted_by_examples():
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(0, 3))
 def test_patience(values, patience):
-    """Out of patience when the first of the lowest values lies `patience` epochs back; epochs without it do not count."""
+    """The first of the lowest values lies `patience` epochs back or more; epochs without the metric do not count."""
     history = [{"other": 0.0}, *({"loss": float(value)} for value in values)]
     newer = len(values) - 1 - values.index(min(values)) if values else 0
     assert out_of_patience(history, metric="loss", patience=patience) == (patience > 0 and newer >= patience)

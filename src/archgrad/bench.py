@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ from archgrad.bilevel import Searcher
 from archgrad.checks import at_least
 from archgrad.devices import resolve_device
 from archgrad.methods import darts
+from archgrad.ops.convolution import Convolution
 from archgrad.relax import Softmax
 from archgrad.settings import SearchSettings
 from archgrad.spaces import ConvCellSpace
@@ -94,6 +96,9 @@ def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: 
     settings = SearchSettings()
     torch.manual_seed(0)
     supernet = space.supernet(engine="per_edge").to(images.device, memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    for module in supernet.modules():
+        if isinstance(module, Convolution):
+            module.forward = partial(nn.Conv2d.forward, module)  # PyTorch's own, as the public code has it
     logits = {
         group.name: (1e-3 * torch.randn(group.shape)).to(images.device).requires_grad_() for group in space.groups
     }

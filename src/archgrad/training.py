@@ -10,7 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from archgrad.data.augment import Augmentation
-from archgrad.data.describe import check_classes, image_shape
+from archgrad.data.describe import check_classes, check_labels, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.stream import Batch, Stream, evaluation_batches
 from archgrad.devices import autocast, resolve_device
@@ -99,7 +99,7 @@ def train(
     """
     where = resolve_device(device)
     training, testing = as_images(train), None if test is None else as_images(test)
-    _check_data(training, testing)
+    _check_data(network, training, testing)
     augmentation = recipe.augmentation.fitted(training) if isinstance(training, ImageData) else recipe.augmentation
     stream = Stream(
         training,
@@ -226,12 +226,33 @@ def evaluate(
     return progress.means()
 
 
-def _check_data(training: ImageData | Dataset[Any], testing: ImageData | Dataset[Any] | None) -> None:
+def _check_data(
+    network: nn.Module, training: ImageData | Dataset[Any], testing: ImageData | Dataset[Any] | None
+) -> None:
+    """Raise a ValueError unless images and labels fit the network, and the test data the training data."""
+    shape = image_shape(training)
+    outputs = _outputs(network, shape)
+    check_labels(training, name="train", num_classes=outputs)
+    if isinstance(training, ImageData):
+        check_classes(training, name="train", num_classes=training.num_classes)
     if testing is None:
         return
-    if image_shape(testing) != image_shape(training):
-        raise ValueError(f"test: images of shape {image_shape(testing)}, but train has {image_shape(training)}.")
-    if isinstance(training, ImageData) and isinstance(testing, ImageData):
-        if training.classes != testing.classes:
-            raise ValueError(f"test: has the classes {testing.classes}, but train has {training.classes}.")
-        check_classes(training, name="train", num_classes=training.num_classes)
+    if image_shape(testing) != shape:
+        raise ValueError(f"test: images of shape {image_shape(testing)}, but train has {shape}.")
+    check_labels(testing, name="test", num_classes=outputs)
+    if isinstance(training, ImageData) and isinstance(testing, ImageData) and training.classes != testing.classes:
+        raise ValueError(f"test: has the classes {testing.classes}, but train has {training.classes}.")
+
+
+@torch.no_grad()
+def _outputs(network: nn.Module, shape: tuple[int, int, int]) -> int:
+    """The number of scores that the network gives for an image of this shape."""
+    parameter = next(network.parameters())
+    training = network.training
+    try:
+        scores = network.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
+    except RuntimeError as error:
+        raise ValueError(f"train: the network cannot process images of shape {shape} ({error}).") from error
+    finally:
+        network.train(training)
+    return scores.shape[1]

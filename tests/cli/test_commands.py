@@ -9,7 +9,18 @@ from archgrad.cli import main
 from archgrad.cli.commands import COMMANDS
 from archgrad.genotype import DARTS_V1, DARTS_V2, Genotype
 
-TINY_SPACE = ["--channels", "4", "--layers", "3", "--nodes", "2", "--candidates", "none", "skip_connect", "max_pool_3x3"]
+TINY_SPACE = [
+    "--channels",
+    "4",
+    "--layers",
+    "3",
+    "--nodes",
+    "2",
+    "--candidates",
+    "none",
+    "skip_connect",
+    "max_pool_3x3",
+]
 
 
 def refused(capsys, *arguments: str) -> str:
@@ -50,7 +61,14 @@ def trained(searched, tmp_path_factory):
 
 
 def test_search_leaves_a_whole_run_folder(searched):
-    expected = ["config.json", "environment.json", "metrics.jsonl", "genotype.json", "checkpoint.safetensors", "report.html"]
+    expected = [
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "genotype.json",
+        "checkpoint.safetensors",
+        "report.html",
+    ]
     for name in expected:
         assert (searched / name).stat().st_size > 0, name
     pictures = {path.name for path in (searched / "pictures").iterdir()}
@@ -96,7 +114,18 @@ def test_show_prints_and_draws(capsys, tmp_path, searched):
 
 
 def test_demo_compares_with_random_cells(capsys, tmp_path):
-    options = ["--limit-train", "60", "--limit-test", "30", "--random-cells", "2", "--train-channels", "4", "--train-layers", "3"]
+    options = [
+        "--limit-train",
+        "60",
+        "--limit-test",
+        "30",
+        "--random-cells",
+        "2",
+        "--train-channels",
+        "4",
+        "--train-layers",
+        "3",
+    ]
     steps = ["--search.epochs", "1", "--search.batch-size", "15", "--recipe.epochs", "1", "--recipe.batch-size", "30"]
     main(["demo", *options, *TINY_SPACE, *steps, "--method", "darts-first-order", "--out", str(tmp_path / "demo")])
     output = capsys.readouterr().out

@@ -22,7 +22,7 @@ def softmax(logits):
 
 
 def brute_force(mixture, group, keep):
-    """Every choice of edges and operations of a node, the one that sorts first by (strengths, earlier edge, earlier)."""
+    """Each edge's first option by (strength, column), each node's first edges by (strength, row)."""
     nodes = []
     for target in sorted({target for _, target in group.edges}):
         found = []

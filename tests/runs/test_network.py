@@ -33,7 +33,7 @@ def test_network_and_normalisation_come_back(saved):
 
 def test_missing_and_broken_files_are_named(saved, tmp_path_factory):
     _, path = saved
-    with pytest.raises(FileNotFoundError, match="network.json is missing"):
+    with pytest.raises(FileNotFoundError, match=r"network\.json is missing"):
         load_network(tmp_path_factory.mktemp("empty"))
     weights = path / "network.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])

@@ -13,7 +13,32 @@ import torch
 
 from archgrad.runs import CheckpointError, read_checkpoint
 
-OPTIONS = ["search", "--limit-train", "100", "--channels", "4", "--layers", "3", "--nodes", "2", "--candidates", "none", "skip_connect", "avg_pool_3x3", "--batch-size", "10", "--epochs", "4", "--warmup-epochs", "1", "--checkpoint-seconds", "0", "--device", "cpu", "--quiet"]
+OPTIONS = [
+    "search",
+    "--limit-train",
+    "100",
+    "--channels",
+    "4",
+    "--layers",
+    "3",
+    "--nodes",
+    "2",
+    "--candidates",
+    "none",
+    "skip_connect",
+    "avg_pool_3x3",
+    "--batch-size",
+    "10",
+    "--epochs",
+    "4",
+    "--warmup-epochs",
+    "1",
+    "--checkpoint-seconds",
+    "0",
+    "--device",
+    "cpu",
+    "--quiet",
+]
 
 
 def start(*arguments: str, options=OPTIONS) -> subprocess.Popen:

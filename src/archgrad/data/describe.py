@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch.utils.data import Dataset
 
 from archgrad.data.images import ImageData
@@ -23,14 +22,16 @@ def check_classes(data: ImageData | Dataset[Any], *, name: str, num_classes: int
 
     `name` is what the message calls the data.
     """
-    counts = _counts(data, name=name, num_classes=num_classes)
+    check_labels(data, name=name, num_classes=num_classes)
+    counts = labels_of(data).bincount(minlength=num_classes)
     missing = (counts == 0).nonzero().flatten().tolist()
     if missing:
         names = [repr(data.classes[label]) if isinstance(data, ImageData) else str(label) for label in missing]
         raise ValueError(f"{name}: has no example of class {', '.join(names)}; every class must occur.")
 
 
-def _counts(data: ImageData | Dataset[Any], *, name: str, num_classes: int) -> torch.Tensor:
+def check_labels(data: ImageData | Dataset[Any], *, name: str, num_classes: int) -> None:
+    """Raise a ValueError unless all labels lie in 0 … num_classes − 1."""
     labels = labels_of(data)
     wrong = ((labels < 0) | (labels >= num_classes)).nonzero().flatten()
     if len(wrong):
@@ -39,4 +40,3 @@ def _counts(data: ImageData | Dataset[Any], *, name: str, num_classes: int) -> t
             f"{name}: example {first} has label {int(labels[first])}; allowed is 0 to {num_classes - 1} "
             f"for {num_classes} classes."
         )
-    return labels.bincount(minlength=num_classes)

@@ -31,7 +31,7 @@ def test_imagenet_stem_counts_as_a_reduction():
 
 
 def test_unknown_stem():
-    with pytest.raises(ValueError, match=r"stem: 'cifar10' is unknown; did you mean 'cifar'\? Allowed: cifar, imagenet"):
+    with pytest.raises(ValueError, match=r"stem: 'cifar10' is unknown; did you mean 'cifar'\? Allowed: cifar, image"):
         stem_width("cifar10", 16)
 
 
