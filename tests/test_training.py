@@ -256,6 +256,28 @@ def test_the_seed_decides_the_random_layers_too(tiny_data):
     assert found[0][1] != found[2][1]
 
 
+def test_random_layers_draw_anew_in_every_step(tiny_data):
+    class Noise(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scores = nn.Linear(64, 2)
+            self.drawn = []
+
+        def forward(self, images):
+            drawn = torch.rand(()).item()
+            if self.training:
+                self.drawn.append(drawn)
+            return self.scores(images.flatten(1))
+
+    models = [Noise() for _ in range(3)]
+    before = torch.get_rng_state()
+    for model, seed in zip(models, (3, 3, 4), strict=True):
+        fit(tiny_data, model=model, seed=seed)
+    assert torch.equal(before, torch.get_rng_state())
+    assert models[0].drawn == models[1].drawn
+    assert len({*models[0].drawn, *models[2].drawn}) == 12
+
+
 def test_random_state_of_the_caller_is_neither_used_nor_touched(tiny_data):
     model = network()
     torch.manual_seed(5)
@@ -320,6 +342,15 @@ def test_data_that_does_not_fit_is_refused_before_any_work(tiny_data):
     ]:
         with pytest.raises(ValueError, match=message):
             fit(tiny_data, model=model, test=testing)
+    for training, message in [
+        (images(8, ("a", "b", "c")), r"train: example 2 has label 2; allowed is 0 to 1"),
+        (
+            (np.zeros((4, 8, 8, 3), np.uint8), [0, 1, 0, 1]),
+            r"train: the network cannot process images of shape \(3, 8, 8",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            fit(training, model=model)
     with pytest.raises(ValueError, match=r"batch_size: 25 is more than the 24 examples of 'train'"):
         fit(tiny_data, model=model, batch_size=25)
     with pytest.raises(ValueError, match=r"train: has no example of class 'bright'"):

@@ -8,6 +8,7 @@ One iteration takes an architecture step, then a weight step with the updated lo
 `search` is the whole of it; `Searcher` has `init`, `step` and `run` for loops of one's own.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -69,8 +70,8 @@ class SearchState:
                 tensor.copy_(saved["logits"][name])
         restore(self.weight_optimizer, saved["weight_optimizer"])
         restore(self.logit_optimizer, saved["logit_optimizer"])
-        self.carries = saved["carries"]
-        self.progress.__dict__.update(saved["progress"])
+        self.carries = copy.deepcopy(saved["carries"])
+        self.progress.load(saved["progress"])
 
 
 @dataclass(frozen=True)
@@ -282,7 +283,8 @@ class Searcher:
             )
         require_finite(evaluation.loss, "training loss", step=state.progress.step)
         clip = self.settings.gradient_clip
-        descend(state.weight_optimizer, evaluation.loss, network=state.supernet, gradient_clip=clip)
+        norm = descend(state.weight_optimizer, evaluation.loss, network=state.supernet, gradient_clip=clip)
+        require_finite(norm, "gradient of the training loss", step=state.progress.step)
         return evaluation
 
     def _report(self, state: SearchState, part: str, evaluation: Evaluation) -> dict[str, float]:

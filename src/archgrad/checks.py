@@ -1,5 +1,6 @@
 """Configuration errors: each names the argument, the value and what is allowed."""
 
+import math
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -21,14 +22,14 @@ def one_of(argument: str, value: str, allowed: Iterable[str]) -> str:
 
 
 def at_least(argument: str, value: float, minimum: float) -> None:
-    """Raise a ValueError unless `value` is a number and at least `minimum`."""
-    if not value >= minimum:  # written so that NaN fails too
+    """Raise a ValueError unless `value` is finite and at least `minimum`."""
+    if not minimum <= value < math.inf:  # written so that NaN fails too
         raise ValueError(f"{argument}: must be at least {minimum}, got {value}.")
 
 
 def above(argument: str, value: float, limit: float) -> None:
-    """Raise a ValueError unless `value` is a number above `limit`."""
-    if not value > limit:
+    """Raise a ValueError unless `value` is finite and above `limit`."""
+    if not limit < value < math.inf:
         raise ValueError(f"{argument}: must be above {limit}, got {value}.")
 
 
@@ -37,3 +38,9 @@ def within(argument: str, value: float, bounds: tuple[float, float]) -> None:
     low, high = bounds
     if not low <= value <= high:
         raise ValueError(f"{argument}: must lie in [{low}, {high}], got {value}.")
+
+
+def share(argument: str, value: float) -> None:
+    """Raise a ValueError unless `value` lies in [0, 1): a probability or a decay that leaves something."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{argument}: must lie in [0, 1), got {value}.")

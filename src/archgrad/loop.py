@@ -4,6 +4,7 @@ What is computed in a step is the caller's; the loop owns when things happen. A 
 carries the sums of the running epoch, so that a run can stop after any step and go on from there.
 """
 
+import copy
 import signal
 import threading
 import time
@@ -31,6 +32,11 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     history: list[Record] = field(default_factory=list)
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take over what `dataclasses.asdict` made of another progress, as a copy."""
+        for name, value in copy.deepcopy(saved).items():
+            setattr(self, name, value)
 
     @property
     def seconds(self) -> float:
@@ -89,7 +95,8 @@ class Callback:
     """Told what happens; all methods may be left out. Callbacks must not change the state, save for `on_start`.
 
     `on_start` may load a saved state before the first step. `on_interrupt` is called after a whole step when the user
-    asks to stop, `on_end` when the run is complete, and `on_exit` last of all, also after an error.
+    asks to stop, `on_end` when the run is complete, and `on_exit` last of all, also after an error. At the last step of
+    an epoch its record is filed between `on_step` and `on_epoch`: save the state in the latter.
     """
 
     def on_start(self, loop: Loop) -> None: ...
@@ -195,7 +202,7 @@ def _between_epochs(loop: Loop) -> bool:
 
 
 def out_of_patience(history: Sequence[Record], *, metric: str, patience: int) -> bool:
-    """Whether the lowest `metric` is more than `patience` epochs old; never with patience 0.
+    """Whether the lowest `metric` is `patience` epochs old; never with patience 0.
 
     >>> out_of_patience([{"loss": 2.0}, {"loss": 1.0}, {"loss": 1.5}], metric="loss", patience=1)
     True

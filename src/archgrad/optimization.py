@@ -14,12 +14,13 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, network: nn.Module, gradient_clip: float) -> None:
-    """Take one step down the gradient of the loss, whose norm is clipped."""
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, network: nn.Module, gradient_clip: float) -> Tensor:
+    """Take one step down the gradient of the loss, whose norm is clipped; return the norm before clipping."""
     optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
     optimizer.step()
+    return norm
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

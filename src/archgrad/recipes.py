@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from archgrad.checks import above, at_least, one_of, within
+from archgrad.checks import above, at_least, one_of, share, within
 from archgrad.data.augment import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from archgrad.devices import PRECISIONS
 from archgrad.schedule import cosine, exponential, warmed_up
@@ -52,9 +52,7 @@ class Recipe:
             at_least(name, getattr(self, name), 0)
         within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
         for name in ("momentum", "label_smoothing", "path_dropout", "average_decay"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ValueError(f"{name}: must lie in [0, 1), got {value}.")
+            share(name, getattr(self, name))
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("precision", self.precision, PRECISIONS)
 

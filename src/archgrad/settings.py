@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from archgrad.checks import above, at_least, one_of, within
+from archgrad.checks import above, at_least, one_of, share, within
 from archgrad.data.augment import Augmentation
 from archgrad.devices import PRECISIONS
 
@@ -46,10 +46,9 @@ class SearchSettings:
             at_least(name, getattr(self, name), 0)
         for name in ("patience", "workers"):
             at_least(name, getattr(self, name), 0)
-        within("momentum", self.momentum, (0, 1))
-        for beta in self.logits_betas:
-            if not 0 <= beta < 1:
-                raise ValueError(f"logits_betas: must lie in [0, 1), got {self.logits_betas}.")
+        share("momentum", self.momentum)
+        for place, beta in enumerate(self.logits_betas):
+            share(f"logits_betas[{place}]", beta)
         if not 0 < self.train_fraction < 1:
             raise ValueError(f"train_fraction: must lie strictly between 0 and 1, got {self.train_fraction}.")
         one_of("precision", self.precision, PRECISIONS)

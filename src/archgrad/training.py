@@ -51,7 +51,7 @@ class TrainState:
         if self.average is not None:
             self.average.load_state_dict(saved["average"])
         restore(self.optimizer, saved["optimizer"])
-        self.progress.__dict__.update(saved["progress"])
+        self.progress.load(saved["progress"])
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,8 @@ class Trainer:
         with autocast(self.device, recipe.precision):
             evaluation = self.task.evaluate(state.network, batch, None)
         require_finite(evaluation.loss, "training loss", step=progress.step)
-        descend(state.optimizer, evaluation.loss, network=state.network, gradient_clip=recipe.gradient_clip)
+        norm = descend(state.optimizer, evaluation.loss, network=state.network, gradient_clip=recipe.gradient_clip)
+        require_finite(norm, "gradient of the training loss", step=progress.step)
         if state.average is not None:
             state.average.update_parameters(state.network)
         metrics = {f"train_{name}": float(value) for name, value in evaluation.metrics.items()}
@@ -250,7 +251,8 @@ def _outputs(network: nn.Module, shape: tuple[int, int, int]) -> int:
     parameter = next(network.parameters())
     training = network.training
     try:
-        scores = network.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
+        with torch.random.fork_rng():  # a network of any kind may draw in evaluation mode too
+            scores = network.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     except RuntimeError as error:
         raise ValueError(f"train: the network cannot process images of shape {shape} ({error}).") from error
     finally:

@@ -185,7 +185,7 @@ def test_paths_are_dropped_independently(monkeypatch):
 
 def test_path_dropout_is_checked_and_only_set_where_there_is_one():
     network = ConvNetwork(SMALL, **TINY)
-    with pytest.raises(ValueError, match=r"path_dropout: must lie in \[0.0, 0.999999\], got 1.0"):
+    with pytest.raises(ValueError, match=r"path_dropout: must lie in \[0, 1\), got 1.0"):
         set_path_dropout(network, 1.0)
     with pytest.raises(ValueError, match=r"path_dropout: must lie in"):
         set_path_dropout(network, -0.1)

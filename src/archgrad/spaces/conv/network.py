@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.checks import at_least, one_of, within
+from archgrad.checks import at_least, one_of, share
 from archgrad.genotype import Cell, Genotype
 from archgrad.ops import CONV_CANDIDATES, convolutional_operation
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, reductions, stack
@@ -181,6 +181,6 @@ def set_path_dropout(network: nn.Module, probability: float) -> None:
     Raises:
         ValueError: the probability is not in [0, 1).
     """
-    within("path_dropout", probability, (0.0, 1.0 - 1e-6))
+    share("path_dropout", probability)
     if isinstance(network, ConvNetwork):
         network.path_dropout = probability
