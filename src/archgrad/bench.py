@@ -30,11 +30,11 @@ from archgrad.relax import Softmax
 from archgrad.settings import SearchSettings
 from archgrad.spaces import ConvCellSpace
 
-REFERENCE = "per-edge reference, first order"
+REFERENCE = "per-edge reference"
 METHODS = {
     "first order": darts(order=1),
     "second order, exact": darts(order=2),
-    "second order, finite differences": darts(order=2, product="finite_difference"),
+    "second order, differences": darts(order=2, product="finite_difference"),
 }
 
 
@@ -151,8 +151,8 @@ def _table(settings: BenchmarkSettings, found: dict[str, Measurement]) -> Table:
         title=f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
         f"{settings.image_size}×{settings.image_size}, median of {settings.steps} steps"
     )
-    table.add_column("step")
-    for heading in ("seconds", "÷ reference", "÷ first order", "peak MiB", "÷ reference"):
+    table.add_column("step", no_wrap=True)
+    for heading in ("seconds", "÷ ref.", "÷ first", "MiB", "÷ ref."):
         table.add_column(heading, justify="right")
     reference, first = found[REFERENCE], found["first order"]
     for variant, measured in found.items():

@@ -8,11 +8,11 @@ from archgrad.autodiff import mixed_derivatives
 from archgrad.ops import BatchStatisticsNorm
 from archgrad.ops.convolution import (
     Convolution,
-    Replicate,
     crossed_convolution,
     dilated_convolution,
     separable_convolution,
 )
+from archgrad.ops.operation import replicate
 
 SIZES = [(8, 8), (7, 9)]
 
@@ -98,6 +98,6 @@ def test_same_result_inside_the_context_of_mixed_derivatives(state, run):
 
 def test_replicate_repeats_channels_and_keeps_their_layout(state):
     x = state(3, (4, 4)).to(memory_format=torch.channels_last)
-    y = Replicate(2)(x)
+    y = replicate(x, 2)
     assert torch.equal(y, x.repeat(1, 2, 1, 1))
     assert y.is_contiguous(memory_format=torch.channels_last)

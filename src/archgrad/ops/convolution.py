@@ -4,7 +4,6 @@ No convolution has a bias; each is followed by a normalisation. `copies` edges a
 """
 
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from archgrad.autodiff import mixed_derivatives_wanted
@@ -62,18 +61,6 @@ class Convolution(nn.Conv2d):
         return F.conv2d(x, self.weight, None, stride, padding, dilation, self.groups)
 
 
-class Replicate(nn.Module):
-    """Repeat the channels: [N, C, H, W] -> [N, copies·C, H, W], so that every edge of a bundle has its own filters."""
-
-    def __init__(self, copies: int) -> None:
-        super().__init__()
-        self.copies = copies
-
-    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch copied height width"]:
-        # Concatenation keeps channels_last, which `repeat` does not.
-        return mixed_derivative.join([x] * self.copies)
-
-
 def depthwise_pointwise(channels: int, kernel_size: int, stride: int, dilation: int, copies: int) -> list[nn.Module]:
     """A depthwise k×k convolution, then a 1×1 convolution within each edge's channels; the size is kept at stride 1."""
     width = copies * channels
@@ -90,13 +77,12 @@ def separable_convolution(
     """sep_conv_k: twice (ReLU, depthwise k×k, pointwise, normalisation), the stride on the first."""
     width = copies * channels
     layers = [
-        *([Replicate(copies)] if copies > 1 else []),
         *depthwise_pointwise(channels, kernel_size, stride, 1, copies),
         norm(width),
         nn.ReLU(),
         *depthwise_pointwise(channels, kernel_size, 1, 1, copies),
     ]
-    return Operation(nn.Sequential(*layers), norm(width), rectified=True)
+    return Operation(nn.Sequential(*layers), norm(width), rectified=True, copies=copies)
 
 
 def dilated_convolution(
@@ -104,18 +90,16 @@ def dilated_convolution(
 ) -> Operation:
     """dil_conv_k: once (ReLU, depthwise k×k with dilation 2, pointwise, normalisation)."""
     layers = [
-        *([Replicate(copies)] if copies > 1 else []),
         *depthwise_pointwise(channels, kernel_size, stride, 2, copies),
     ]
-    return Operation(nn.Sequential(*layers), norm(copies * channels), rectified=True)
+    return Operation(nn.Sequential(*layers), norm(copies * channels), rectified=True, copies=copies)
 
 
 def crossed_convolution(channels: int, stride: int, *, norm: Normalisation, copies: int = 1) -> Operation:
     """conv_7x1_1x7: ReLU, 1×7 with stride along the width, 7×1 with stride along the height, normalisation."""
     width = copies * channels
     layers = [
-        *([Replicate(copies)] if copies > 1 else []),
         Convolution(width, width, (1, 7), stride=(1, stride), padding=(0, 3), groups=copies),
         Convolution(width, width, (7, 1), stride=(stride, 1), padding=(3, 0), groups=copies),
     ]
-    return Operation(nn.Sequential(*layers), norm(width), rectified=True)
+    return Operation(nn.Sequential(*layers), norm(width), rectified=True, copies=copies)

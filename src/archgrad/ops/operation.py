@@ -1,7 +1,7 @@
 """What the cells are made of: a candidate operation o(x), written once for one edge and for a bundle of edges.
 
-An `Operation` is a body followed by a normalisation. With `copies` = K its body computes the same operation for K
-edges that leave one state, as one grouped computation: [N, C, H, W] -> [N, K·C, H', W'], edge k in channels
+An `Operation` is a body followed by a normalisation. With `copies` = K it computes the same operation for K edges
+that leave one state, as one grouped computation: [N, C, H, W] -> [N, K·C, H', W'], edge k (from 0) in channels
 k·C … (k+1)·C − 1. With K = 1 it is the plain operation of a decoded network.
 
 The leading ReLU of the convolutional operations is left to the caller, who computes it once per state: `rectified`
@@ -50,16 +50,32 @@ class BatchStatisticsNorm(nn.Module):
         return F.batch_norm(x, None, None, weight, self.bias, training=True, eps=self.epsilon)
 
 
+def replicate(
+    x: Float[Tensor, "batch channels height width"], copies: int
+) -> Float[Tensor, "batch copied height width"]:
+    """Repeat the channels: [N, C, H, W] -> [N, copies·C, H, W]."""
+    # Concatenation keeps channels_last, which `repeat` does not.
+    return x if copies == 1 else mixed_derivative.join([x] * copies)
+
+
 class Operation(nn.Module):
     """o(x) = norm(body(x)), where x is rectified by the caller if `rectified`.
 
+    `copies`: the body reads x so many times side by side, once for each edge's own filters (`replicate`).
     `shared`: the body has no parameters, so that all edges that leave a state share one evaluation and differ in their
     mixture weight only; its output has C channels whatever the number of copies. `identity`: x itself, which path
     dropout spares.
     """
 
     def __init__(
-        self, body: nn.Module, norm: nn.Module, *, rectified: bool, shared: bool = False, identity: bool = False
+        self,
+        body: nn.Module,
+        norm: nn.Module,
+        *,
+        rectified: bool,
+        shared: bool = False,
+        identity: bool = False,
+        copies: int = 1,
     ) -> None:
         super().__init__()
         self.body = body
@@ -67,8 +83,9 @@ class Operation(nn.Module):
         self.rectified = rectified
         self.shared = shared
         self.identity = identity
+        self.copies = copies
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch outputs new_height new_width"]:
-        return self.norm(self.body(x))
+        return self.norm(self.body(replicate(x, self.copies)))

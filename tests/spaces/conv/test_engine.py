@@ -28,8 +28,6 @@ def as_bundled(tensors, bundled, space):
         layer, source, operation, rest = found.groups()
         group = groups[bundled.cells[int(layer)].kind]
         rows = [row for row in group.leaving(int(source)) if operation in group.choices[row]]
-        if len(rows) > 1:  # a bundle of several edges begins by replicating its input
-            rest = re.sub(r"^body\.(\d+)", lambda position: f"body.{int(position[1]) - 1}", rest)
         parts = [tensors[f"cells.{layer}.interior.edges.{row}.{operation}.{rest}"] for row in rows]
         renamed[name] = torch.cat(parts)
     return renamed

@@ -6,7 +6,8 @@ order, with exact savings:
 
 - what does not depend on the edge is computed once per state: ReLU, pooling with its normalisation, the identity;
 - `none` contributes nothing and is never evaluated;
-- the same operation on all edges that leave a state is one grouped computation;
+- the same operation on all edges that leave a state is one grouped computation, and all of them read, and keep for
+  the backward pass, one and the same replicated state;
 - p_o is the scale of the operation's last normalisation, so that multiplying by it costs nothing;
 - edges into different nodes are accumulated as one tensor [N, K·C, H, W], from which each finished node is cut.
 """
@@ -22,6 +23,7 @@ from torch.nn.functional import relu
 from archgrad.arch import NONE, LogitGroup
 from archgrad.ops import BatchStatisticsNorm, Operation, convolutional_operation
 from archgrad.ops.mixed_derivative import join
+from archgrad.ops.operation import replicate
 from archgrad.spaces.conv.stem import apply_operation
 
 
@@ -136,15 +138,19 @@ class Bundle(nn.Module):
     def forward(
         self, state: Float[Tensor, "batch channels height width"], mixture: Float[Tensor, "edges candidates"]
     ) -> Float[Tensor, "batch bundled new_height new_width"]:
+        operations = cast(dict[str, Operation], self.operations)
         rectified = relu(state)
         weights = mixture.index_select(0, self.rows).unbind(dim=1)
+        side_by_side = {
+            copies: replicate(rectified, copies) for copies in {operation.copies for operation in operations.values()}
+        }
         total: Tensor | None = None
         shared: list[tuple[str, Tensor]] = []
-        for name, operation in cast(dict[str, Operation], self.operations).items():
+        for name, operation in operations.items():
             if operation.shared:
                 shared.append((name, apply_operation(operation, state, rectified)))
                 continue
-            body = operation.body(rectified)
+            body = operation.body(side_by_side[operation.copies])
             scale = self._of_members(name, weights).repeat_interleave(self.channels)
             mixed = self._spread(operation.norm(body, scale), self.members[name])
             total = mixed if total is None else total + mixed
