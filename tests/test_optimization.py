@@ -13,10 +13,19 @@ def test_descend_is_a_clipped_gradient_step():
     before = network.weight.detach().clone()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
     slope = torch.tensor([[3.0, 4.0]])
-    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=1.0)
+    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=1.0, step=0)
     torch.testing.assert_close(network.weight.detach(), before - 0.5 * slope / 5)
-    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=100.0)
+    descend(optimizer, (network.weight * slope).sum(), network=network, gradient_clip=100.0, step=1)
     torch.testing.assert_close(network.weight.detach(), before - 0.5 * slope / 5 - 0.5 * slope)
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_alone():
+    network = nn.Linear(2, 1, bias=False)
+    before = network.weight.detach().clone()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
+    with pytest.raises(Diverged, match="gradient of the training loss is not finite at step 3"):
+        descend(optimizer, (network.weight - before).abs().sqrt().sum(), network=network, gradient_clip=1.0, step=2)
+    assert torch.equal(network.weight, before)
 
 
 def test_set_rate_reaches_all_groups():
@@ -29,7 +38,7 @@ def test_set_rate_reaches_all_groups():
 def test_restore_gives_tensors_the_memory_format_of_their_parameters():
     network = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
-    descend(optimizer, network(torch.randn(1, 4, 5, 5)).sum(), network=network, gradient_clip=5)
+    descend(optimizer, network(torch.randn(1, 4, 5, 5)).sum(), network=network, gradient_clip=5, step=0)
     saved = optimizer.state_dict()
     flat = {
         **saved,

@@ -14,13 +14,20 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def descend(optimizer: torch.optim.Optimizer, loss: Tensor, *, network: nn.Module, gradient_clip: float) -> Tensor:
-    """Take one step down the gradient of the loss, whose norm is clipped; return the norm before clipping."""
+def descend(
+    optimizer: torch.optim.Optimizer, loss: Tensor, *, network: nn.Module, gradient_clip: float, step: int
+) -> None:
+    """Take one step down the gradient of the training loss, whose norm is clipped.
+
+    Raises:
+        Diverged: the loss or its gradient is not finite; the weights are as they were.
+    """
+    require_finite(loss, "training loss", step=step)
     optimizer.zero_grad()
     loss.backward()
     norm = nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
+    require_finite(norm, "gradient of the training loss", step=step)
     optimizer.step()
-    return norm
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

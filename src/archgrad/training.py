@@ -15,7 +15,7 @@ from archgrad.data.images import ImageData, as_images
 from archgrad.data.stream import Batch, Stream, evaluation_batches
 from archgrad.devices import autocast, resolve_device
 from archgrad.loop import Callback, Loop, Progress, Record, run
-from archgrad.optimization import descend, require_finite, restore, set_rate
+from archgrad.optimization import descend, restore, set_rate
 from archgrad.recipes import Recipe
 from archgrad.seeding import derive
 from archgrad.spaces.conv.network import set_path_dropout
@@ -113,16 +113,6 @@ def train(
     trainer = Trainer(recipe, steps_per_epoch=stream.batches_per_epoch, seed=seed, device=where)
     state = trainer.init(network)
 
-    def describe_epoch() -> Record:
-        epoch = state.progress.step // stream.batches_per_epoch
-        record: Record = {"learning_rate": recipe.rate(epoch - 1)}
-        if testing is not None and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
-            metrics = evaluate(
-                state.best, testing, batch_size=recipe.batch_size, augmentation=augmentation, device=where
-            )
-            record.update({f"test_{name}": value for name, value in metrics.items()})
-        return record
-
     loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch)
     # Random layers draw from torch's own generators, which are given back to the caller as they were.
     with torch.random.fork_rng():
@@ -132,7 +122,7 @@ def train(
         run(
             loop,
             lambda: trainer.step(state, next(batches))[1],
-            describe_epoch=describe_epoch,
+            describe_epoch=lambda: trainer.describe_epoch(state, testing, augmentation),
             should_stop=lambda history: False,
             callbacks=callbacks,
         )
@@ -189,15 +179,32 @@ class Trainer:
         state.network.train()
         with autocast(self.device, recipe.precision):
             evaluation = self.task.evaluate(state.network, batch, None)
-        require_finite(evaluation.loss, "training loss", step=progress.step)
-        norm = descend(state.optimizer, evaluation.loss, network=state.network, gradient_clip=recipe.gradient_clip)
-        require_finite(norm, "gradient of the training loss", step=progress.step)
+        descend(
+            state.optimizer,
+            evaluation.loss,
+            network=state.network,
+            gradient_clip=recipe.gradient_clip,
+            step=progress.step,
+        )
         if state.average is not None:
             state.average.update_parameters(state.network)
         metrics = {f"train_{name}": float(value) for name, value in evaluation.metrics.items()}
         progress.add(metrics, evaluation.examples)
         progress.step += 1
         return state, metrics
+
+    def describe_epoch(
+        self, state: TrainState, testing: ImageData | Dataset[Any] | None, augmentation: Augmentation
+    ) -> Record:
+        """What the record of the epoch that has just ended holds beside the means over its steps."""
+        recipe, epoch = self.recipe, state.progress.step // self.steps_per_epoch
+        record: Record = {"learning_rate": recipe.rate(epoch - 1)}
+        if testing is not None and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
+            metrics = evaluate(
+                state.best, testing, batch_size=recipe.batch_size, augmentation=augmentation, device=self.device
+            )
+            record.update({f"test_{name}": value for name, value in metrics.items()})
+        return record
 
 
 @torch.no_grad()

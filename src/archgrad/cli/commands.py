@@ -161,7 +161,7 @@ class Demo:
     space: Annotated[SpaceOptions, Flat] = field(default_factory=lambda: SpaceOptions(channels=8, layers=5))
     search: SearchSettings = field(
         default_factory=lambda: SearchSettings(
-            epochs=15, logits_learning_rate=1e-2, augmentation=Augmentation(crop_padding=1, flip=False)
+            epochs=10, logits_learning_rate=1e-2, augmentation=Augmentation(crop_padding=1, flip=False)
         )
     )
     recipe: Recipe = field(default_factory=recipes.digits)

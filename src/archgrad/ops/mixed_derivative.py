@@ -146,7 +146,7 @@ class _BatchNormGradient(Function):
         a, b = cotangents
         count = x.numel() // x.shape[1]
         projected, sum_ax, sum_a = torch.ops.aten.native_batch_norm_backward(
-            a, x, None, None, None, mean, r, True, ctx.epsilon, [True, True, True]
+            a, x, torch.ones_like(s), None, None, mean, r, True, ctx.epsilon, [True, True, True]
         )  # r·P(a), Σ a·x̂, Σ a, by the kernel that fuses them
         mean_a, mean_g, mean_ax, mean_gx = (total / count for total in (sum_a, sum_g, sum_ax, sum_gx))
         mean_ag = (a * g).mean(dim=(0, 2, 3)) - mean_a * mean_g - mean_ax * mean_gx  # ⟨a, P(g)⟩ / n
