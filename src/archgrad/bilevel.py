@@ -25,7 +25,7 @@ from archgrad.data.describe import check_classes, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.split import halve
 from archgrad.data.stream import Batch, Stream
-from archgrad.devices import autocast, resolve_device
+from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.hypergrad import InnerStep, Losses, Weights
 from archgrad.loop import Callback, Loop, Progress, Record, out_of_patience, run
@@ -124,7 +124,7 @@ class Searcher:
     def init(self, seed: int) -> SearchState:
         """Draw w and α from the seed; nothing else of a search is random but its batches."""
         settings = self.settings
-        with torch.random.fork_rng(devices=[]):
+        with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
             torch.default_generator.manual_seed(derive(seed, "weights"))
             supernet = self.space.supernet().to(self.device)
         normal = generator(seed, "logits")

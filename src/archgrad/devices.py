@@ -1,5 +1,7 @@
 """Where the work runs, and in which precision: one code path for CPU and CUDA."""
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from archgrad.checks import one_of
@@ -22,6 +24,11 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if resolved.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device: {str(device)!r} is not available on this machine; allowed here: auto, cpu.")
     return resolved
+
+
+def preserved_randomness(device: torch.device) -> AbstractContextManager[None]:
+    """Give torch's own generators, of the CPU and of `device`, back as they were when the context ends."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

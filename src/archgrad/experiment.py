@@ -11,6 +11,7 @@ import torch
 from archgrad.baselines import random_genotypes_of_size
 from archgrad.bilevel import SearchResult, search
 from archgrad.data import Loaded
+from archgrad.devices import preserved_randomness
 from archgrad.genotype import Genotype
 from archgrad.methods import Method
 from archgrad.recipes import Recipe
@@ -87,8 +88,8 @@ def recorded_training(
         "stem": space.stem,
         "auxiliary": auxiliary,
     }
-    with torch.random.fork_rng():
-        torch.manual_seed(derive(surroundings.seed, "network weights"))
+    with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
+        torch.default_generator.manual_seed(derive(surroundings.seed, "network weights"))
         network = space.network(genotype, channels=channels, layers=layers, auxiliary=auxiliary)
     recorder = surroundings.recorder()
     recorder.folder.write_genotype(genotype)

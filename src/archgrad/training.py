@@ -13,7 +13,7 @@ from archgrad.data.augment import Augmentation
 from archgrad.data.describe import check_classes, check_labels, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.stream import Batch, Stream, evaluation_batches
-from archgrad.devices import autocast, resolve_device
+from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.loop import Callback, Loop, Progress, Record, run
 from archgrad.optimization import descend, restore, set_rate
 from archgrad.recipes import Recipe
@@ -115,7 +115,7 @@ def train(
 
     loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch)
     # Random layers draw from torch's own generators, which are given back to the caller as they were.
-    with torch.random.fork_rng():
+    with preserved_randomness(where):
         for callback in callbacks:
             callback.on_start(loop)
         batches: Iterator[Batch] = stream.batches(state.progress.step)
@@ -258,7 +258,7 @@ def _outputs(network: nn.Module, shape: tuple[int, int, int]) -> int:
     parameter = next(network.parameters())
     training = network.training
     try:
-        with torch.random.fork_rng():  # a network of any kind may draw in evaluation mode too
+        with preserved_randomness(parameter.device):  # a network of any kind may draw in evaluation mode too
             scores = network.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     except RuntimeError as error:
         raise ValueError(f"train: the network cannot process images of shape {shape} ({error}).") from error

@@ -90,10 +90,12 @@ def test_a_run_folder_that_exists_and_a_changed_setting_are_refused(searched, ca
 
 def test_evaluate_repeats_the_accuracy_of_the_training(trained, capsys):
     last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
-    main(["evaluate", str(trained), "--limit-train", "60", "--limit-test", "30"])
+    main(["evaluate", str(trained)])
     output = capsys.readouterr().out
     assert f"{last['test_accuracy']:.2%}" in output
     assert f"{last['test_loss']:.4f}" in output
+    main(["evaluate", str(trained), "--data", "digits", "--batch-size", "7"])
+    assert "test images    360" in capsys.readouterr().out
 
 
 def test_train_resumes_a_finished_run(trained, capsys):

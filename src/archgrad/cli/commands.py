@@ -10,7 +10,7 @@ from rich.table import Table
 
 from archgrad import methods, recipes
 from archgrad.bench import BenchmarkSettings, run_benchmark
-from archgrad.cli.options import DataOptions, RunOptions, SpaceOptions, prepared, read_genotype
+from archgrad.cli.options import DataOptions, RunOptions, SpaceOptions, prepared, read_genotype, stored_data
 from archgrad.data import Augmentation
 from archgrad.experiment import compare_with_random, recorded_search, recorded_training
 from archgrad.recipes import Recipe
@@ -106,17 +106,20 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Evaluate a trained network on the test images of a data set."""
+    """Evaluate a trained network, on the test images that its training set aside or on others."""
 
     network: tyro.conf.Positional[Path]  # run folder of a training
-    data: Annotated[DataOptions, Flat] = field(default_factory=DataOptions)
+    data: str | None = None  # other data, digits or a path as in train; by default the training's own, split alike
+    image_size: int | None = None  # resize the other data to this height and width
     batch_size: int = 256  # images per step; the result does not depend on it
-    seed: int = 0  # which split, where the data set has no test images of its own: the seed of the training
-    device: str = "auto"  # auto, cpu, cuda, cuda:1, …
+    device: str = RunOptions.device  # auto, cpu, cuda, cuda:1, …
 
     def __call__(self) -> None:
         saved = load_network(self.network)
-        test = self.data.load(self.seed).test
+        options, seed = stored_data(self.network)
+        if self.data is not None:
+            options = DataOptions(data=self.data, image_size=self.image_size)
+        test = options.load(seed).test
         if test.classes != saved.classes:
             raise ValueError(f"data: has the classes {test.classes}, but the network was trained on {saved.classes}.")
         metrics = evaluate(

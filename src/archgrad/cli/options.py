@@ -108,6 +108,19 @@ def _stored(command: Any, name: str) -> Any:
     return resumed
 
 
+def stored_data(folder: Path) -> tuple[DataOptions, int]:
+    """The data of a run and the seed that split them: with another seed, test images could be training images.
+
+    Raises:
+        ValueError: the folder's configuration does not say.
+    """
+    stored = read_json(folder / "config.json")
+    try:
+        return from_plain(DataOptions, stored["data"]), int(stored["run"]["seed"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{folder}: config.json does not say which data the run was given ({error!r}).") from error
+
+
 def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     items: dict[str, Any] = {}
     for key, value in plain.items():

@@ -1,0 +1,30 @@
+"""The example in the README runs as it stands, on smaller networks and fewer images."""
+
+import re
+from pathlib import Path
+
+import archgrad as ag
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_runs(capsys, monkeypatch):
+    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(example.strip().splitlines()) <= 15
+    smaller = example
+    for given, small in (("channels=8, layers=5", "channels=4, layers=3"), ("channels=16", "channels=4")):
+        assert given in smaller
+        smaller = smaller.replace(given, small)
+    smaller = re.sub(r"epochs=\d", "epochs=1", smaller)
+    whole = ag.data.load
+    monkeypatch.setattr(ag.data, "load", lambda source: whole(source).limited(200, 50, seed=0))
+    exec(compile(smaller, str(README), "exec"), {})
+    assert re.search(r"\d+\.\d% with [\d,]+ parameters", capsys.readouterr().out)
+
+
+def test_every_linked_file_is_there():
+    text = README.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")]
+    assert len(links) > 10
+    for link in links:
+        assert (README.parent / link).exists(), link
