@@ -16,7 +16,7 @@ def one_of(argument: str, value: str, allowed: Iterable[str]) -> str:
     allowed = list(allowed)
     if value in allowed:
         return value
-    near = get_close_matches(value, allowed, n=3, cutoff=0.5)
+    near = get_close_matches(value, allowed, n=3, cutoff=0.6)
     hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(f"{argument}: {value!r} is unknown;{hint} Allowed: {', '.join(allowed)}.")
 
