@@ -1,5 +1,8 @@
 """All annotations of the library are checked while the tests run: shapes by jaxtyping, types by beartype."""
 
+import copy
+import os
+import signal
 import sys
 import types
 
@@ -34,3 +37,38 @@ def tiny_data():
     images = torch.randn(24, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     images[:, :, :4] += labels.view(-1, 1, 1, 1)
     return ImageData(images, labels, ("dark", "bright"))
+
+
+@pytest.fixture(scope="session")
+def stop_at():
+    """A callback that presses Ctrl-C during a step, and saves the state when told that the step is whole."""
+    from archgrad import Callback
+
+    class Stop(Callback):
+        def __init__(self, step):
+            self.step = step
+            self.saved = None
+
+        def on_step(self, loop, info):
+            if loop.state.progress.step == self.step:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        def on_interrupt(self, loop):
+            self.saved = copy.deepcopy(loop.state.state_dict())
+
+    return Stop
+
+
+@pytest.fixture(scope="session")
+def load_from():
+    """A callback that begins a run with a saved state."""
+    from archgrad import Callback
+
+    class Load(Callback):
+        def __init__(self, saved):
+            self.saved = saved
+
+        def on_start(self, loop):
+            loop.state.load_state_dict(self.saved)
+
+    return Load

@@ -113,29 +113,6 @@ class Events(Callback):
         self.names.append("exit")
 
 
-class Stop(Callback):
-    """Presses Ctrl-C during a step, and saves the state when told that the step is whole."""
-
-    def __init__(self, step):
-        self.step = step
-        self.saved = None
-
-    def on_step(self, loop, info):
-        if loop.state.progress.step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_interrupt(self, loop):
-        self.saved = copy.deepcopy(loop.state.state_dict())
-
-
-class Load(Callback):
-    def __init__(self, saved):
-        self.saved = saved
-
-    def on_start(self, loop):
-        loop.state.load_state_dict(self.saved)
-
-
 # -- one step -------------------------------------------------------------------------------------------------------
 
 
@@ -340,15 +317,15 @@ def test_random_state_of_the_caller_is_neither_used_nor_touched(tiny_space, tiny
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_stopped_at_any_step_and_resumed_is_uninterrupted_bit_for_bit(tiny_space, tiny_data, order):
+def test_stopped_at_any_step_and_resumed_is_uninterrupted_bit_for_bit(tiny_space, tiny_data, order, stop_at, load_from):
     arguments = {"method": darts(order=order), "augmentation": Augmentation(crop_padding=1), "warmup_epochs": 1}
     whole = quick(tiny_space, tiny_data, **arguments)
     for step in range(1, 6):
-        stop = Stop(step)
+        stop = stop_at(step)
         with pytest.raises(KeyboardInterrupt):
             quick(tiny_space, tiny_data, callbacks=[stop], **arguments)
         assert stop.saved["progress"]["step"] == step
-        resumed = quick(tiny_space, tiny_data, callbacks=[Load(stop.saved)], **arguments)
+        resumed = quick(tiny_space, tiny_data, callbacks=[load_from(stop.saved)], **arguments)
         assert same(resumed, whole), step
 
 
@@ -440,7 +417,7 @@ def test_method_and_task_are_used(tiny_space, tiny_data, base_results):
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_what_a_task_carries_is_passed_on_and_saved(tiny_space, tiny_data, order):
+def test_what_a_task_carries_is_passed_on_and_saved(tiny_space, tiny_data, order, stop_at, load_from):
     """Each part has its own carry, and all evaluations within a step see the one that the step began with."""
     task = Counting()
     arguments = {**BASE, "train": tiny_data, "method": darts(order=order), "device": "cpu"}
@@ -448,10 +425,10 @@ def test_what_a_task_carries_is_passed_on_and_saved(tiny_space, tiny_data, order
     per_step = 1 + order  # validation and training batch, and for the second order the inner step's training loss
     assert task.seen == [step for step in range(6) for _ in range(per_step)]
     assert int(whole.state.carries["train"]) == int(whole.state.carries["validation"]) == 6
-    stop = Stop(2)
+    stop = stop_at(2)
     with pytest.raises(KeyboardInterrupt):
         search(tiny_space, task=Counting(), callbacks=[stop], **arguments)
-    assert same(search(tiny_space, task=Counting(), callbacks=[Load(stop.saved)], **arguments), whole)
+    assert same(search(tiny_space, task=Counting(), callbacks=[load_from(stop.saved)], **arguments), whole)
 
 
 # -- callbacks and interruption -------------------------------------------------------------------------------------
@@ -465,12 +442,12 @@ def test_callbacks_in_order(tiny_space, tiny_data):
 
 
 @pytest.mark.parametrize("step", [2, 3])
-def test_interruption_waits_until_the_step_is_whole(tiny_space, tiny_data, step):
+def test_interruption_waits_until_the_step_is_whole(tiny_space, tiny_data, step, stop_at):
     """Also at the end of an epoch, whose record is filed first."""
     events = Events()
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        quick(tiny_space, tiny_data, callbacks=[Stop(step), events])
+        quick(tiny_space, tiny_data, callbacks=[stop_at(step), events])
     done = ["start", "step 1", "step 2", "step 3", "epoch 1"]
     assert events.names == [*(done[:3] if step == 2 else done), "interrupt", "exit"]
     assert signal.getsignal(signal.SIGINT) is handler

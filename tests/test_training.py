@@ -2,8 +2,6 @@
 
 import copy
 import math
-import os
-import signal
 from dataclasses import fields
 
 import numpy as np
@@ -46,29 +44,6 @@ def same(first, second):
     return timeless(first.history) == timeless(second.history) and all(
         torch.equal(tensor, states[1][name]) for name, tensor in states[0].items()
     )
-
-
-class Stop(Callback):
-    """Presses Ctrl-C during a step, and saves the state when told that the step is whole."""
-
-    def __init__(self, step):
-        self.step = step
-        self.saved = None
-
-    def on_step(self, loop, info):
-        if loop.state.progress.step == self.step:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    def on_interrupt(self, loop):
-        self.saved = copy.deepcopy(loop.state.state_dict())
-
-
-class Load(Callback):
-    def __init__(self, saved):
-        self.saved = saved
-
-    def on_start(self, loop):
-        loop.state.load_state_dict(self.saved)
 
 
 class Watch(Callback):
@@ -289,14 +264,14 @@ def test_random_state_of_the_caller_is_neither_used_nor_touched(tiny_data):
     assert same(first, fit(tiny_data, model=copy.deepcopy(model), **RANDOM))
 
 
-def test_stopped_at_any_step_and_resumed_is_uninterrupted_bit_for_bit(tiny_data):
+def test_stopped_at_any_step_and_resumed_is_uninterrupted_bit_for_bit(tiny_data, stop_at, load_from):
     whole = fit(tiny_data, test=tiny_data, **RANDOM)
     for step in range(1, 6):
-        stop = Stop(step)
+        stop = stop_at(step)
         with pytest.raises(KeyboardInterrupt):
             fit(tiny_data, test=tiny_data, callbacks=[stop], **RANDOM)
         assert stop.saved["progress"]["step"] == step
-        resumed = fit(tiny_data, model=network(seed=7), test=tiny_data, callbacks=[Load(stop.saved)], **RANDOM)
+        resumed = fit(tiny_data, model=network(seed=7), test=tiny_data, callbacks=[load_from(stop.saved)], **RANDOM)
         assert same(resumed, whole), step
 
 

@@ -6,7 +6,7 @@ a depthwise convolution of C channels C small ones, and it always follows ∇²_
 operations are written here with closed forms for what α's gradient needs, and nothing else.
 
 Inside `autodiff.mixed_derivatives()` the layers of this package use them: first derivatives are the usual ones, second
-derivatives with respect to (w, w) are left out. Outside it all layers are PyTorch's own.
+derivatives with respect to (w, w) are left out. Outside it both are PyTorch's own.
 """
 
 from collections.abc import Sequence
