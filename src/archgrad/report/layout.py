@@ -100,20 +100,24 @@ class _Graph:
 def arrange(vertices: Sequence[Size], links: Sequence[Link]) -> Layout:
     """Lay out a graph whose links lead from lower to higher vertices; the last vertex stands alone on the right.
 
+    The links to the last vertex have no labels: it is the output, which operations do not lead to.
+
     Args:
         vertices: the size of every vertex.
         links: the edges; parallel edges are kept apart.
 
     Raises:
-        ValueError: a link does not lead from a lower to a higher vertex.
+        ValueError: a link does not lead from a lower to a higher vertex, or one to the last vertex has a label.
 
-    >>> layout = arrange([Size(1.0, 1.0), Size(1.0, 1.0)], [Link(0, 1, Size(2.0, 0.5))])
-    >>> layout.vertices[0].x < layout.curves[0][0].x < layout.vertices[1].x
+    >>> layout = arrange([Size(1.0, 1.0)] * 3, [Link(0, 1, Size(2.0, 0.5)), Link(1, 2, None)])
+    >>> layout.vertices[0].x < layout.labels[0].x < layout.vertices[1].x
     True
     """
     for link in links:
         if not 0 <= link.source < link.target < len(vertices):
             raise ValueError(f"links: {link} must lead from a lower to a higher of {len(vertices)} vertices.")
+        if link.label is not None and link.target == len(vertices) - 1:
+            raise ValueError(f"links: {link} leads to the last vertex and must have no label.")
     graph = _Graph(vertices, links)
     _order(graph)
     _settle(graph)
