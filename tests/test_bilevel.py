@@ -506,7 +506,7 @@ def test_a_hypergradient_that_is_not_finite_moves_nothing(tiny_space, tiny_data)
     [
         ({"epoch": 3}, r"argument: 'epoch' is unknown; did you mean 'epochs'"),
         ({"epochs": 0}, r"epochs: must be at least 1, got 0"),
-        ({"batch_size": 13}, r"batch_size: 13 is more than the 12 examples of 'search train'"),
+        ({"batch_size": 13}, r"batch_size: 13 is more than the 12 examples for 'search train'"),
         ({"train_fraction": 1.5}, r"train_fraction: must lie strictly between 0 and 1, got 1.5"),
         ({"workers": -1}, r"workers: must be at least 0, got -1"),
         ({"logits_betas": (0.5, 1.0)}, r"logits_betas\[1\]: must lie in \[0, 1\), got 1.0"),

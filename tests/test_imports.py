@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src"
 LEVELS = (
-    {"checks", "arch", "genotype", "seeding", "schedule", "autodiff", "devices", "files"},
+    {"checks", "arch", "genotype", "seeding", "schedule", "autodiff", "devices", "files", "identity"},
     {"relax", "ops", "hypergrad", "decode", "data"},
     {"spaces", "tasks"},
     {"settings", "methods", "recipes", "loop", "optimization"},

@@ -326,7 +326,7 @@ def test_data_that_does_not_fit_is_refused_before_any_work(tiny_data):
     ]:
         with pytest.raises(ValueError, match=message):
             fit(training, model=model)
-    with pytest.raises(ValueError, match=r"batch_size: 25 is more than the 24 examples of 'train'"):
+    with pytest.raises(ValueError, match=r"batch_size: 25 is more than the 24 examples for 'train'"):
         fit(tiny_data, model=model, batch_size=25)
     with pytest.raises(ValueError, match=r"train: has no example of class 'bright'"):
         fit(tiny_data.subset(list(range(0, 24, 2))), model=model)

@@ -10,7 +10,7 @@ One iteration takes an architecture step, then a weight step with the updated lo
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -28,8 +28,9 @@ from archgrad.data.stream import Batch, Stream
 from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.hypergrad import InnerStep, Losses, Weights
-from archgrad.loop import Callback, Loop, Progress, Record, out_of_patience, run
-from archgrad.methods import Method, darts
+from archgrad.identity import identify
+from archgrad.loop import Callback, Loop, Progress, Record, check_callbacks, out_of_patience, run
+from archgrad.methods import Method, by_name, darts
 from archgrad.optimization import descend, require_finite, restore, set_rate
 from archgrad.schedule import cosine
 from archgrad.seeding import derive, generator
@@ -80,11 +81,11 @@ class SearchResult:
     """What a search found: the genotype, the logits and their mixture, a record per epoch, and the final state."""
 
     genotype: Genotype
-    logits: Logits
-    mixture: Mixture
-    history: list[Record]
-    state: SearchState
     seconds: float
+    logits: Logits = field(repr=False)
+    mixture: Mixture = field(repr=False)
+    history: list[Record] = field(repr=False)
+    state: SearchState = field(repr=False)
 
 
 class Searcher:
@@ -107,7 +108,7 @@ class Searcher:
         space: Space,
         *,
         steps_per_epoch: int,
-        method: Method | None = None,
+        method: Method | str | None = None,
         settings: SearchSettings | None = None,
         task: Task | None = None,
         device: str | torch.device = "auto",
@@ -115,7 +116,7 @@ class Searcher:
         at_least("steps_per_epoch", steps_per_epoch, 1)
         self.space = space
         self.steps_per_epoch = steps_per_epoch
-        self.method = darts() if method is None else method
+        self.method = darts() if method is None else by_name(method) if isinstance(method, str) else method
         self.settings = SearchSettings() if settings is None else settings
         self.task = Classification() if task is None else task
         self.device = resolve_device(device)
@@ -188,7 +189,12 @@ class Searcher:
         return self.space.decode(self.mixture(state), self.method.decoder)
 
     def run(
-        self, state: SearchState, train: Stream, validation: Stream, *, callbacks: Sequence[Callback] = ()
+        self,
+        state: SearchState,
+        train: Stream,
+        validation: Stream,
+        *,
+        callbacks: Sequence[Callback] = (),
     ) -> SearchResult:
         """Search until the settings' epochs are done, from wherever the state is.
 
@@ -196,7 +202,10 @@ class Searcher:
             Diverged: see `step`.
             KeyboardInterrupt: after Ctrl-C, once the running step is whole and the callbacks have been told.
         """
-        loop = Loop("search", state, self.settings.epochs, self.steps_per_epoch, lambda: self.decode(state))
+        check_callbacks(callbacks)
+        asked = {"space": self.space, "method": self.method, "settings": self.settings, "task": self.task}
+        identity = identify({**asked, "train": train.identity, "validation": validation.identity})
+        loop = Loop("search", state, self.settings.epochs, self.steps_per_epoch, identity, lambda: self.decode(state))
         for callback in callbacks:
             callback.on_start(loop)
         batches = self._batches(state, train, validation)
@@ -310,7 +319,7 @@ def search(
     *,
     train: Any,
     validation: Any = None,
-    method: Method | None = None,
+    method: Method | str | None = None,
     settings: SearchSettings | None = None,
     task: Task | None = None,
     seed: int = 0,
@@ -322,7 +331,8 @@ def search(
 
     `train` and `validation` are `ImageData`, a pair of arrays (images, labels), or a map-style dataset. Without
     `validation` the training data is split by the library, stratified, half and half unless the settings say otherwise.
-    Both parts are augmented. `changes` are fields of `SearchSettings`, such as `epochs=3`.
+    Both parts are augmented. `method` is a row of the table or its name. `changes` are fields of `SearchSettings`, such
+    as `epochs=3`.
 
     Equal seeds give equal searches; on the CPU bit for bit, also when stopped and resumed.
 

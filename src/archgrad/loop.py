@@ -74,15 +74,17 @@ class RunState(Protocol):
 
 @dataclass(frozen=True)
 class Loop:
-    """A run as callbacks see it. `purpose` is "search" or "train"; `genotype()` decodes what a search has found so far.
+    """A run as callbacks see it.
 
-    A training has no genotype to decode.
+    `purpose` is "search" or "train"; `identity` says what was asked for, as plain values; `genotype()` decodes what a
+    search has found so far (None for a training).
     """
 
     purpose: str
     state: RunState
     epochs: int
     steps_per_epoch: int
+    identity: Mapping[str, Any] = field(default_factory=dict)
     genotype: Callable[[], Genotype] | None = None
 
     @property
@@ -110,6 +112,13 @@ class Callback:
     def on_end(self, loop: Loop) -> None: ...
 
     def on_exit(self, loop: Loop) -> None: ...
+
+
+def check_callbacks(callbacks: Sequence[Any]) -> None:
+    """Raise a ValueError unless all are instances of `Callback`."""
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ValueError(f"callbacks: must be instances of Callback, got {callback!r}.")
 
 
 class Interruption:

@@ -1,7 +1,7 @@
 """`train`: a network from scratch by a recipe, evaluated on a test set. `evaluate`: a trained one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -14,7 +14,8 @@ from archgrad.data.describe import check_classes, check_labels, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.stream import Batch, Stream, evaluation_batches
 from archgrad.devices import autocast, preserved_randomness, resolve_device
-from archgrad.loop import Callback, Loop, Progress, Record, run
+from archgrad.identity import identify
+from archgrad.loop import Callback, Loop, Progress, Record, check_callbacks, run
 from archgrad.optimization import descend, restore, set_rate
 from archgrad.recipes import Recipe
 from archgrad.seeding import derive
@@ -64,11 +65,11 @@ class Score:
 
     accuracy: float | None
     loss: float | None
-    history: list[Record]
-    network: nn.Module
     parameters: int
-    augmentation: Augmentation
     seconds: float
+    augmentation: Augmentation
+    history: list[Record] = field(repr=False)
+    network: nn.Module = field(repr=False)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -97,6 +98,9 @@ def train(
         ValueError: before any work, for data that does not fit.
         Diverged: the loss is no longer finite; the step's number is in the message.
     """
+    check_callbacks(callbacks)
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"recipe: must be a Recipe such as archgrad.recipes.digits(), got {recipe!r}.")
     where = resolve_device(device)
     training, testing = as_images(train), None if test is None else as_images(test)
     _check_data(network, training, testing)
@@ -113,7 +117,9 @@ def train(
     trainer = Trainer(recipe, steps_per_epoch=stream.batches_per_epoch, seed=seed, device=where)
     state = trainer.init(network)
 
-    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch)
+    asked = {"recipe": recipe, "network": type(network), "parameters": count_parameters(network)}
+    identity = identify({**asked, "train": stream.identity})
+    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch, identity)
     # Random layers draw from torch's own generators, which are given back to the caller as they were.
     with preserved_randomness(where):
         for callback in callbacks:

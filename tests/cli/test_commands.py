@@ -84,7 +84,7 @@ def test_search_leaves_a_whole_run_folder(searched):
 
 def test_a_run_folder_that_exists_and_a_changed_setting_are_refused(searched, capsys):
     assert "exists already" in refused(capsys, "search", "--out", str(searched))
-    assert "settings.epochs: 9 was given" in refused(capsys, "search", "--resume", str(searched), "--epochs", "9")
+    assert "--epochs: 9 was given" in refused(capsys, "search", "--resume", str(searched), "--epochs", "9")
     assert "holds a 'search' run" in refused(capsys, "train", "--resume", str(searched))
 
 
@@ -163,7 +163,7 @@ def test_help_describes_every_option(command, capsys):
         (["search", "--method", "dart-first-order"], ["method", "darts-first-order"]),
         (["search", "--channels", "5"], ["channels", "even", "5"]),
         (["search", "--layers", "2"], ["layers", "at least 3"]),
-        (["search", "--data", "digit"], ["source", "digits"]),
+        (["search", "--data", "digit"], ["data", "digits"]),
         (["search", "--image-size", "7"], ["7×7", "8×8"]),
         (["search", "--batch-size", "4000"], ["batch_size", "4000"]),
         (["search", "--resume", "/nowhere"], ["resume", "/nowhere"]),

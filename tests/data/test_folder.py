@@ -72,7 +72,9 @@ def test_sizes_and_modes(tmp_path):
     assert resized.shape == (1, 2, 7)
     assert resized.images.unique().tolist() == [7]
     assert image_folder(tmp_path, size=3, mode="RGBA").images[:, 3].unique().tolist() == [255]
-    with pytest.raises(ValueError, match=r"size: .*1.png is 6×4 and .*2.png is 5×5 \(height×width\); pass size"):
+    with pytest.raises(
+        ValueError, match=r"image_size: .*1.png is 6×4 and .*2.png is 5×5 \(height×width\); give one size"
+    ):
         image_folder(tmp_path)
 
 

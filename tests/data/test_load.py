@@ -86,7 +86,7 @@ def test_cifar10_is_recognised(tmp_path):
 
 
 def test_unknown_sources(tmp_path):
-    with pytest.raises(ValueError, match=r"source: 'digit' is unknown; did you mean 'digits'.* the path of a folder"):
+    with pytest.raises(ValueError, match=r"data: 'digit' is unknown; did you mean 'digits'.* the path of a folder"):
         load("digit")
     with pytest.raises(ValueError, match="holds neither CIFAR-10, nor train and test data"):
         load(str(tmp_path))

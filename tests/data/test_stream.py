@@ -163,7 +163,7 @@ class Endless(IterableDataset):
 @pytest.mark.parametrize(
     ("data", "changed", "message"),
     [
-        (numbered(4), {"batch_size": 5}, "batch_size: 5 is more than the 4 examples of 'train'"),
+        (numbered(4), {"batch_size": 5}, "batch_size: 5 is more than the 4 examples for 'train'"),
         (Jittered(4), {"batch_size": 5}, "batch_size: 5 is more than the 4 examples"),
         (numbered(4), {"batch_size": 0}, "batch_size: must be at least 1, got 0"),
         (numbered(4), {"workers": -1}, "workers: must be at least 0, got -1"),

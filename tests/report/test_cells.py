@@ -146,8 +146,8 @@ def test_cells_of_a_genotype_do_not_overlap() -> None:
 
 
 def test_names_of_states() -> None:
-    assert texts(draw_cell(DARTS_V2["normal"]), "state") == ["$c_{k-2}$", "$c_{k-1}$", "0", "1", "2", "3", "$c_{k}$"]
-    assert texts(draw_cell(CHAIN), "state") == ["input", *"01234567", "output"]
+    assert texts(draw_cell(DARTS_V2["normal"]), "state") == ["$c_{k-2}$", "$c_{k-1}$", "2", "3", "4", "5", "$c_{k}$"]
+    assert texts(draw_cell(CHAIN), "state") == ["input", *"12345678", "output"]
 
 
 def test_states_that_are_no_output_have_no_edge_to_it() -> None:

@@ -21,7 +21,7 @@ class State:
 
 def play(callback):
     """Two epochs of one step, as the loop tells them."""
-    loop = Loop("search", State(), 2, 1, lambda: DARTS_V2)
+    loop = Loop("search", State(), 2, 1, genotype=lambda: DARTS_V2)
     callback.on_start(loop)
     for epoch in (1, 2):
         loop.state.progress.step += 1

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import tyro
 
@@ -12,6 +13,10 @@ INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command; errors of the user's are one line on standard error and exit code 2, Ctrl-C is exit code 130."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if list(arguments) == ["--version"]:
+        print(f"archgrad {version('archgrad')}")
+        return
     try:
         # Settings check themselves when they are made, which is while the command line is read.
         command = tyro.extras.subcommand_cli_from_dict(
@@ -22,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         command()
     except KeyboardInterrupt:
-        print("archgrad: interrupted; go on with --resume and the run folder.", file=sys.stderr)
+        print("archgrad: interrupted; go on with --resume and the run folder named above.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"archgrad: error: {error}", file=sys.stderr)

@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from archgrad import methods, recipes
 from archgrad.bench import BenchmarkSettings, run_benchmark
@@ -37,12 +35,9 @@ else:
 
 def show_table(rows: list[tuple[str, str]]) -> None:
     """Print pairs of name and value."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        table.add_row(name, value)
-    Console(highlight=False, markup=False).print(table)
+        print(f"{name:<{width}}  {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +139,9 @@ class Show:
 
     def __call__(self) -> None:
         genotype = read_genotype(self.genotype)
-        print(genotype.to_json() if self.json else genotype)
         if self.out is not None:
             save_figure(draw_genotype(genotype), self.out)
+        print(genotype.to_json() if self.json else genotype)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,10 @@ from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
 from archgrad.genotype import PUBLISHED, Genotype
+from archgrad.identity import flat
 from archgrad.runs import read_json
 from archgrad.spaces import ConvCellSpace
+from archgrad.spaces.conv.network import check_genotype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,9 @@ def prepared(command: Any, name: str) -> tuple[Any, Surroundings]:
     if run.resume is not None:
         path = run.resume
         command = _stored(command, name)
+        if name != "demo" and not (path / "checkpoint.safetensors").is_file():
+            print(f"{path}: there is no checkpoint yet, starting from the beginning")
+    print(f"run folder: {path}")
     plain = to_plain(command)
     configuration = {"command": name, **plain, "run": {k: v for k, v in plain["run"].items() if k not in UNSTORED}}
     surroundings = Surroundings(
@@ -98,14 +103,20 @@ def _stored(command: Any, name: str) -> Any:
     if kind != name:
         raise ValueError(f"resume: {folder} holds a {kind!r} run, not a {name!r} run.")
     resumed = from_plain(type(command), stored)
-    given, default, kept = _flat(to_plain(command)), _flat(to_plain(type(command)())), _flat(to_plain(resumed))
+    given, default, kept = flat(to_plain(command)), flat(to_plain(type(command)())), flat(to_plain(resumed))
     for key, value in given.items():
         if key.split(".")[-1] not in UNSTORED and value != default.get(key) and value != kept.get(key):
             raise ValueError(
-                f"{key}: {value} was given, but the run in {folder} has {kept.get(key)}; "
+                f"--{_option(key)}: {value} was given, but the run in {folder} has {kept.get(key)}; "
                 "a resumed run keeps its settings."
             )
     return resumed
+
+
+def _option(key: str) -> str:
+    """What an option is called on the command line: groups without a prefix leave none."""
+    group, _, name = key.partition(".")
+    return (name if group in ("data", "space", "settings", "run") and name else key).replace("_", "-")
 
 
 def stored_data(folder: Path) -> tuple[DataOptions, int]:
@@ -121,13 +132,6 @@ def stored_data(folder: Path) -> tuple[DataOptions, int]:
         raise ValueError(f"{folder}: config.json does not say which data the run was given ({error!r}).") from error
 
 
-def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    items: dict[str, Any] = {}
-    for key, value in plain.items():
-        items.update(_flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value})
-    return items
-
-
 def read_genotype(source: str) -> Genotype:
     """Read a genotype: a published one by name, a JSON file, or a run folder.
 
@@ -137,10 +141,15 @@ def read_genotype(source: str) -> Genotype:
     if source.upper() in PUBLISHED:
         return PUBLISHED[source.upper()]
     path = Path(source).expanduser()
+    if path.is_dir() and (path / "config.json").is_file() and not (path / "genotype.json").is_file():
+        raise ValueError(f"genotype: the run in {path} has no genotype yet; it is written when a search ends.")
     path = path / "genotype.json" if path.is_dir() else path
     if not path.is_file():
         raise ValueError(
             f"genotype: {source!r} is no published genotype ({', '.join(PUBLISHED)}), no genotype file, "
             "and no run folder with a genotype.json."
         )
-    return Genotype.from_json(path.read_text(errors="replace"))
+    genotype = Genotype.from_json(path.read_text(errors="replace"))
+    if genotype.space == ConvCellSpace().name:
+        check_genotype(genotype)
+    return genotype

@@ -26,7 +26,8 @@ def check_classes(data: ImageData | Dataset[Any], *, name: str, num_classes: int
     counts = labels_of(data).bincount(minlength=num_classes)
     missing = (counts == 0).nonzero().flatten().tolist()
     if missing:
-        names = [repr(data.classes[label]) if isinstance(data, ImageData) else str(label) for label in missing]
+        known = data.classes if isinstance(data, ImageData) else ()
+        names = [repr(known[label]) if label < len(known) else str(label) for label in missing]
         raise ValueError(f"{name}: has no example of class {', '.join(names)}; every class must occur.")
 
 

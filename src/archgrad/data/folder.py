@@ -180,8 +180,8 @@ def _decode_all(files: Sequence[_File], size: tuple[int, int] | None, mode: str)
         if image.shape != first.shape:
             (height, width), (other_height, other_width) = first.shape[:2], image.shape[:2]
             raise ValueError(
-                f"size: {files[0].name} is {height}×{width} and {file.name} is {other_height}×{other_width} "
-                "(height×width); pass size to resize all."
+                f"image_size: {files[0].name} is {height}×{width} and {file.name} is {other_height}×{other_width} "
+                "(height×width); give one size to resize all."
             )
         pixels[index] = image
     return pixels

@@ -1,5 +1,6 @@
 """Labelled images in memory: one tensor of images, one of labels, and the names of the classes."""
 
+import hashlib
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -115,6 +116,22 @@ def from_arrays(images: Any, labels: Any, *, classes: Sequence[str] | None = Non
     """
     encoded, names = encode_labels(labels, classes)
     return ImageData(to_pixels(images, layout), encoded, names)
+
+
+def digest(data: "ImageData | Dataset[Any]") -> str:
+    """A short text that differs for different data: of images and labels, or of a dataset's type and length.
+
+    >>> labels, classes = torch.tensor([0, 1]), ("a", "b")
+    >>> black, white = (ImageData(torch.full((2, 1, 1, 1), value), labels, classes) for value in (0.0, 1.0))
+    >>> digest(black) == digest(black), digest(black) == digest(white)
+    (True, False)
+    """
+    if not isinstance(data, ImageData):
+        return f"{type(data).__qualname__} of {len(cast(Sized, data))} items"
+    summed = hashlib.blake2b(repr((data.images.shape, data.classes)).encode(), digest_size=8)
+    for tensor in (data.images, data.labels):
+        summed.update(tensor.cpu().contiguous().numpy().tobytes())
+    return summed.hexdigest()
 
 
 def as_images(data: Any) -> ImageData | Dataset[Any]:

@@ -60,7 +60,9 @@ def load(source: str | Path, *, image_size: int | None = None, seed: int = 0, te
     else:
         path = Path(source).expanduser()
         if not path.exists():
-            checks.one_of("source", str(source), [*BUILT_IN, "the path of a folder, an .npz file or a .zip file"])
+            checks.one_of(
+                "data", str(source), [*BUILT_IN, "the path of a folder, an .npz file or a .zip file that exists"]
+            )
         found = _read_pair(path, image_size) if path.is_dir() else None
         train, test = found or _split(_read_single(path, image_size), test_fraction, seed)
     if image_size is not None:

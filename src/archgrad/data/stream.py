@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from archgrad import checks
 from archgrad.data.augment import Augmentation
-from archgrad.data.images import ImageData, as_images, to_device
+from archgrad.data.images import ImageData, as_images, digest, to_device
 from archgrad.data.items import collate, length, read_item
 from archgrad.seeding import derive, generator
 
@@ -66,11 +66,21 @@ class Stream:
         checks.at_least("workers", workers, 0)
         self._size = _size(data)
         if batch_size > self._size:
-            raise ValueError(f"batch_size: {batch_size} is more than the {self._size} examples of {purpose!r}.")
+            raise ValueError(f"batch_size: {batch_size} is more than the {self._size} examples for {purpose!r}.")
         self._data = _moved(data, device) if isinstance(data, ImageData) else data
         self._augmentation = augmentation
         self._device, self._workers = torch.device(device), workers
         self.batch_size, self.seed, self.purpose = batch_size, seed, purpose
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the batches follow from, as plain values: the key, the batch size, and a digest of the data."""
+        return {
+            "seed": self.seed,
+            "purpose": self.purpose,
+            "batch_size": self.batch_size,
+            "data": digest(self._data),
+        }
 
     @property
     def batches_per_epoch(self) -> int:

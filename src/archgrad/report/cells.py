@@ -52,8 +52,8 @@ def kind_of(operation: str) -> str:
 def draw_cell(cell: Cell) -> Figure:
     """Draw a cell as a graph: inputs on the left, its states by depth, the output on the right.
 
-    Two inputs are those of a convolutional cell, c_{k-2} and c_{k-1}, and the output is c_k. The other states count
-    from 0: state 0 of the drawing is state `cell.inputs` of the genotype. States that are no output have no edge to it.
+    Two inputs are those of a convolutional cell, states 0 and 1, drawn as c_{k-2} and c_{k-1}; the output is c_k. The
+    other states have their numbers in the genotype. States that are no output have no edge to it.
 
     >>> from archgrad.genotype import Edge
     >>> figure = draw_cell(Cell("normal", nodes=((Edge("skip_connect", 0), Edge("sep_conv_3x3", 1)),), outputs=(2,)))
@@ -108,7 +108,7 @@ def _state_names(cell: Cell) -> tuple[str, ...]:
     else:
         inputs = ["input"] if cell.inputs == 1 else [f"input {state}" for state in range(cell.inputs)]
         output = "output"
-    return (*inputs, *map(str, range(len(cell.nodes))), output)
+    return (*inputs, *map(str, range(cell.inputs, cell.inputs + len(cell.nodes))), output)
 
 
 def _renderer() -> RendererAgg:

@@ -152,8 +152,8 @@ def _genotype(genotype: Genotype | None) -> list[str]:
     return [
         *drawings,
         f'<pre tabindex="0">{escape(str(genotype))}</pre>',
-        '<p class="note">The text counts a cell&#x27;s states from its inputs on, the drawing counts the states after '
-        "them.</p>",
+        '<p class="note">States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the '
+        "outputs of the two cells before.</p>",
         f'<details><summary>Genotype as JSON</summary><pre tabindex="0">{escape(genotype.to_json())}</pre></details>',
     ]
 

@@ -51,7 +51,10 @@ class RunFolder:
             raise ValueError(f"resume: {self.path} is not a run folder, it has no {self.configuration_path.name}.")
         if not resume and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise ValueError(f"run folder: {self.path} exists already; choose another name, or resume it.")
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(error.errno, f"run folder: cannot be made: {error.strerror}", str(self.path)) from error
         for left in self.path.rglob("*.part"):
             left.unlink()  # by a process that was killed while it wrote
         probe = self.path / ".writable"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archgrad.identity import flat
 from archgrad.loop import Callback, Loop, Record
 from archgrad.runs.checkpoint import read_checkpoint, write_checkpoint
 from archgrad.runs.environment import environment
@@ -14,7 +15,8 @@ from archgrad.runs.folder import RunFolder, write_json
 class Recorder(Callback):
     """Keeps the folder of a run, and resumes from it.
 
-    `configuration` (ready for JSON) is stored, and a checkpoint of another configuration is refused. A checkpoint is
+    `configuration` (ready for JSON) is stored. A checkpoint of another configuration is refused, and so is one of a run
+    with another space, method, setting, seed or other data. A checkpoint is
     written after each epoch, whenever the last is `checkpoint_seconds` old, and on Ctrl-C.
 
         recorder = Recorder("runs/first", configuration={"seed": 0})
@@ -44,8 +46,8 @@ class Recorder(Callback):
 
     def on_start(self, loop: Loop) -> None:
         if self.resume and self.folder.checkpoint_path.exists():
-            identity = {**self.configuration, "purpose": loop.purpose}
-            loop.state.load_state_dict(read_checkpoint(self.folder.checkpoint_path, identity=identity))
+            saved = read_checkpoint(self.folder.checkpoint_path, identity=self._identity(loop))
+            loop.state.load_state_dict(saved)
         else:
             write_json(self.folder.configuration_path, self.configuration)
         write_json(self.folder.path / "environment.json", environment())
@@ -72,6 +74,11 @@ class Recorder(Callback):
             self.folder.write_genotype(loop.genotype())
 
     def _checkpoint(self, loop: Loop) -> None:
-        identity = {**self.configuration, "purpose": loop.purpose}
-        write_checkpoint(self.folder.checkpoint_path, loop.state.state_dict(), identity=identity)
+        write_checkpoint(self.folder.checkpoint_path, loop.state.state_dict(), identity=self._identity(loop))
         self._written = time.monotonic()
+
+    def _identity(self, loop: Loop) -> dict[str, Any]:
+        """What a checkpoint belongs to: the user's configuration, and what the run itself says it was asked for."""
+        asked = flat({"configuration": self.configuration, "purpose": loop.purpose, **loop.identity})
+        # Readers of data in other processes change no batch.
+        return {name: value for name, value in asked.items() if not name.endswith(".workers")}

@@ -33,7 +33,7 @@ class ConvCellSpace:
 
     `choices` narrows single edges: {"normal": {(source, target): ("none", "skip_connect")}}, where 0 and 1 are the
     inputs and 2 is the first intermediate state. `stem` is "cifar" or "imagenet" (stride 8 before the first cell).
-    `edges_per_node` is how many incoming edges a node keeps in decoding.
+    `edges_per_node` is how many incoming edges a node keeps in decoding; one that has fewer keeps all.
 
     Reference: arXiv:1806.09055, sections 2.1 and 3.1.
 
