@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from archgrad.checks import above, at_least, one_of, within
+from archgrad.checks import above, at_least, one_of, share, whole, within
 
 
 def test_what_is_allowed_passes():
@@ -30,3 +30,24 @@ def test_bounds(value):
         above("scale", value, 0)
     with pytest.raises(ValueError, match=rf"^momentum: must lie in \[1, 2\], got {value}\.$"):
         within("momentum", value, (1, 2))
+
+
+@pytest.mark.parametrize("value", ["3", None, True, [1]])
+def test_what_is_no_number_is_refused_by_name(value):
+    for check in (
+        lambda: at_least("size", value, 1),
+        lambda: above("size", value, 0),
+        lambda: within("size", value, (0, 9)),
+        lambda: share("size", value),
+    ):
+        with pytest.raises(ValueError, match=r"^size: must be a number, got "):
+            check()
+
+
+@pytest.mark.parametrize("value", ["3", 2.5, True])
+def test_what_is_no_whole_number_is_refused_by_name(value):
+    with pytest.raises(ValueError, match=r"^size: must be a whole number, got "):
+        whole("size", value, 1)
+    whole("size", 3, 1)
+    with pytest.raises(ValueError, match=r"^size: must be at least 4, got 3"):
+        whole("size", 3, 4)

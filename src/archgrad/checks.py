@@ -21,26 +21,45 @@ def one_of(argument: str, value: str, allowed: Iterable[str]) -> str:
     raise ValueError(f"{argument}: {value!r} is unknown;{hint} Allowed: {', '.join(allowed)}.")
 
 
-def at_least(argument: str, value: float, minimum: float) -> None:
+def whole(argument: str, value: object, minimum: int) -> None:
+    """Raise a ValueError unless `value` is a whole number and at least `minimum`.
+
+    >>> whole("layers", 2.5, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: layers: must be a whole number, got 2.5.
+    """
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{argument}: must be a whole number, got {value!r}.")
+    at_least(argument, value, minimum)
+
+
+def _number(argument: str, value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"{argument}: must be a number, got {value!r}.")
+    return value
+
+
+def at_least(argument: str, value: object, minimum: float) -> None:
     """Raise a ValueError unless `value` is finite and at least `minimum`."""
-    if not minimum <= value < math.inf:  # written so that NaN fails too
+    if not minimum <= _number(argument, value) < math.inf:  # written so that NaN fails too
         raise ValueError(f"{argument}: must be at least {minimum}, got {value}.")
 
 
-def above(argument: str, value: float, limit: float) -> None:
+def above(argument: str, value: object, limit: float) -> None:
     """Raise a ValueError unless `value` is finite and above `limit`."""
-    if not limit < value < math.inf:
+    if not limit < _number(argument, value) < math.inf:
         raise ValueError(f"{argument}: must be above {limit}, got {value}.")
 
 
-def within(argument: str, value: float, bounds: tuple[float, float]) -> None:
+def within(argument: str, value: object, bounds: tuple[float, float]) -> None:
     """Raise a ValueError unless `value` lies in the closed interval `bounds`."""
     low, high = bounds
-    if not low <= value <= high:
+    if not low <= _number(argument, value) <= high:
         raise ValueError(f"{argument}: must lie in [{low}, {high}], got {value}.")
 
 
-def share(argument: str, value: float) -> None:
+def share(argument: str, value: object) -> None:
     """Raise a ValueError unless `value` lies in [0, 1): a probability or a decay that leaves something."""
-    if not 0 <= value < 1:
+    if not 0 <= _number(argument, value) < 1:
         raise ValueError(f"{argument}: must lie in [0, 1), got {value}.")

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from archgrad.checks import above, at_least, one_of, share, within
+from archgrad.checks import above, at_least, one_of, share, whole, within
 from archgrad.data.augment import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from archgrad.devices import PRECISIONS
 from archgrad.schedule import cosine, exponential, warmed_up
@@ -44,8 +44,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "evaluate_every"):
-            at_least(name, getattr(self, name), 1)
-        at_least("batch_size", self.batch_size, 2)  # batch statistics need two examples
+            whole(name, getattr(self, name), 1)
+        whole("batch_size", self.batch_size, 2)  # batch statistics need two examples
         for name in ("learning_rate", "gradient_clip", "decay"):
             above(name, getattr(self, name), 0)
         for name in ("final_learning_rate", "weight_decay", "auxiliary_weight", "workers"):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from archgrad.checks import above, at_least, one_of, share, within
+from archgrad.checks import above, at_least, one_of, share, whole, within
 from archgrad.data.augment import Augmentation
 from archgrad.devices import PRECISIONS
 
@@ -37,15 +37,15 @@ class SearchSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)  # what happens to batches of images
 
     def __post_init__(self) -> None:
-        at_least("epochs", self.epochs, 1)
-        at_least("batch_size", self.batch_size, 2)  # batch statistics need two examples
+        whole("epochs", self.epochs, 1)
+        whole("batch_size", self.batch_size, 2)  # batch statistics need two examples
         within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
         for name in ("learning_rate", "logits_learning_rate", "gradient_clip"):
             above(name, getattr(self, name), 0)
         for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale"):
             at_least(name, getattr(self, name), 0)
         for name in ("patience", "workers"):
-            at_least(name, getattr(self, name), 0)
+            whole(name, getattr(self, name), 0)
         share("momentum", self.momentum)
         for place, beta in enumerate(self.logits_betas):
             share(f"logits_betas[{place}]", beta)

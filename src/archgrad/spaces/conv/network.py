@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.checks import at_least, one_of, share
+from archgrad.checks import one_of, share, whole
 from archgrad.genotype import Cell, Genotype
 from archgrad.ops import CONV_CANDIDATES, convolutional_operation
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, reductions, stack
@@ -130,12 +130,12 @@ class ConvNetwork(nn.Module):
     ) -> None:
         super().__init__()
         check_genotype(genotype)
-        at_least("channels", channels, 2)
+        whole("channels", channels, 2)
         if channels % 2:
             raise ValueError(f"channels: must be even for the factorised reductions, got {channels}.")
-        at_least("layers", layers, 3)
-        at_least("num_classes", num_classes, 2)
-        at_least("in_channels", in_channels, 1)
+        whole("layers", layers, 3)
+        whole("num_classes", num_classes, 2)
+        whole("in_channels", in_channels, 1)
         outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
         plans = stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
         widths = [outputs[plan.kind] * plan.channels for plan in plans]
@@ -162,6 +162,8 @@ class ConvNetwork(nn.Module):
 
 def check_genotype(genotype: Genotype) -> None:
     """Raise a ValueError unless the genotype describes a normal and a reduction cell of known operations."""
+    if not isinstance(genotype, Genotype):
+        raise ValueError(f"genotype: must be a Genotype such as archgrad.genotype.DARTS_V2, got {genotype!r}.")
     if genotype.space != SPACE:
         raise ValueError(f"genotype: belongs to the space {genotype.space!r}, this network needs {SPACE!r}.")
     known = partial(one_of, allowed=CONV_CANDIDATES[1:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from archgrad.arch import NONE, LogitGroup, Mixture
-from archgrad.checks import at_least, one_of
+from archgrad.checks import one_of, whole
 from archgrad.decode import uniform
 from archgrad.genotype import Cell, Edge, Genotype
 from archgrad.ops import CONV_CANDIDATES, DARTS_CANDIDATES
@@ -57,14 +57,14 @@ class ConvCellSpace:
     stem: str = "cifar"
 
     def __post_init__(self) -> None:
-        at_least("channels", self.channels, 2)
+        whole("channels", self.channels, 2)
         if self.channels % 2:
             raise ValueError(f"channels: must be even for the factorised reductions, got {self.channels}.")
-        at_least("layers", self.layers, 3)  # two reductions and one normal cell
-        at_least("num_classes", self.num_classes, 2)
-        at_least("in_channels", self.in_channels, 1)
-        at_least("nodes", self.nodes, 1)
-        at_least("edges_per_node", self.edges_per_node, 1)
+        whole("layers", self.layers, 3)  # two reductions and one normal cell
+        whole("num_classes", self.num_classes, 2)
+        whole("in_channels", self.in_channels, 1)
+        whole("nodes", self.nodes, 1)
+        whole("edges_per_node", self.edges_per_node, 1)
         one_of("stem", self.stem, STEMS)
         if not self.candidates or set(self.candidates) == {NONE}:
             raise ValueError(f"candidates: needs at least one operation other than 'none', got {self.candidates}.")
