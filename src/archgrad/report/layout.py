@@ -145,12 +145,9 @@ def _order(graph: _Graph) -> None:
         for layer in range(len(graph.columns)) if forward else reversed(range(len(graph.columns))):
             neighbours = graph.before if forward else graph.after
             rank = {index: place for column in graph.columns for place, index in enumerate(column)}
-
-            def barycentre(index: int, neighbours: list[list[int]] = neighbours, rank: dict[int, int] = rank) -> float:
-                near = neighbours[index]
-                return sum(rank[other] for other in near) / len(near) if near else float(rank[index])
-
-            graph.columns[layer].sort(key=barycentre)
+            column = graph.columns[layer]
+            centres = {index: _barycentre(index, neighbours[index], rank) for index in column}
+            column.sort(key=centres.__getitem__)
         _swap(graph)
         crossings = _all_crossings(graph)
         if crossings < fewest:
@@ -159,6 +156,11 @@ def _order(graph: _Graph) -> None:
     if graph.columns[0] and graph.columns[0][0] != min(graph.columns[0]):
         # A mirrored picture crosses as often, and the first input belongs on top.
         graph.columns = [column[::-1] for column in graph.columns]
+
+
+def _barycentre(index: int, near: Sequence[int], rank: dict[int, int]) -> float:
+    """The mean place of an item's neighbours, or its own place without any."""
+    return sum(rank[other] for other in near) / len(near) if near else float(rank[index])
 
 
 def _swap(graph: _Graph) -> None:
