@@ -15,7 +15,7 @@ from archgrad.devices import preserved_randomness
 from archgrad.genotype import Genotype
 from archgrad.methods import Method
 from archgrad.recipes import Recipe
-from archgrad.runs import Recorder, RunFolder, environment, progress, save_network, write_json
+from archgrad.runs import CHECKPOINT_SECONDS, Recorder, RunFolder, environment, progress, save_network, write_json
 from archgrad.seeding import derive
 from archgrad.settings import SearchSettings
 from archgrad.spaces import ConvCellSpace
@@ -37,7 +37,7 @@ class Surroundings:
     device: str = "auto"
     quiet: bool = False
     resume: bool = False
-    checkpoint_seconds: float = 300.0
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def recorder(self) -> Recorder:
         """The callback that keeps the job's folder."""

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 FORMAT = "archgrad.genotype"
 VERSION = 1
 
+CONV_CELL = "conv_cell"
+"""The space of convolutional cells, as genotypes name it."""
+
 
 class Edge(NamedTuple):
     """An operation applied to an earlier state of the cell."""
@@ -159,7 +162,7 @@ def _cell(name: str, nodes: str, outputs: Sequence[int]) -> Cell:
 
 
 def _convolutional(normal: Cell, reduce: Cell) -> Genotype:
-    return Genotype("conv_cell", (normal, reduce))
+    return Genotype(CONV_CELL, (normal, reduce))
 
 
 NASNET = _convolutional(

@@ -52,16 +52,16 @@ def darts(*, order: int = 2, product: str = "exact", temperature: float = 1.0) -
     )
 
 
+METHODS = {
+    method.name: method for method in (darts(order=1), darts(order=2), darts(order=2, product="finite_difference"))
+}
+"""The table, by name."""
+
+
 def by_name(name: str) -> Method:
     """Look a method up in the table, as the command line does.
 
     Raises:
         ValueError: the name is unknown; the message names the nearest ones.
     """
-    rows = (darts(order=1), darts(order=2), darts(order=2, product="finite_difference"))
-    table = {method.name: method for method in rows}
-    return table[one_of("method", name, table)]
-
-
-NAMES = ("darts-first-order", "darts-second-order", "darts-second-order-finite-difference")
-"""The methods that `by_name` knows."""
+    return METHODS[one_of("method", name, METHODS)]

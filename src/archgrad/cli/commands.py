@@ -18,7 +18,7 @@ from archgrad.settings import SearchSettings
 from archgrad.training import evaluate
 
 Flat = tyro.conf.arg(name="")  # a group of options whose names get no prefix
-MethodName = Annotated[str, tyro.conf.arg(help=f"one of {', '.join(methods.NAMES)}")]
+MethodName = Annotated[str, tyro.conf.arg(help=f"one of {', '.join(methods.METHODS)}")]
 
 if TYPE_CHECKING:
     RecipeChoice = Recipe

@@ -8,9 +8,9 @@ from typing import Any
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
-from archgrad.genotype import PUBLISHED, Genotype
+from archgrad.genotype import CONV_CELL, PUBLISHED, Genotype
 from archgrad.identity import flat
-from archgrad.runs import read_json
+from archgrad.runs import CHECKPOINT_SECONDS, read_json
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.network import check_genotype
 
@@ -57,7 +57,7 @@ class RunOptions:
     seed: int = 0  # everything random follows from it
     device: str = "auto"  # auto, cpu, cuda, cuda:1, …
     quiet: bool = False  # plain lines instead of a progress bar
-    checkpoint_seconds: float = 300.0  # time between checkpoints within an epoch
+    checkpoint_seconds: float = CHECKPOINT_SECONDS  # time between checkpoints within an epoch
 
 
 UNSTORED = ("out", "resume", "device", "quiet", "checkpoint_seconds")
@@ -150,6 +150,6 @@ def read_genotype(source: str) -> Genotype:
             "and no run folder with a genotype.json."
         )
     genotype = Genotype.from_json(path.read_text(errors="replace"))
-    if genotype.space == ConvCellSpace().name:
+    if genotype.space == CONV_CELL:
         check_genotype(genotype)
     return genotype

@@ -5,9 +5,10 @@ from archgrad.runs.environment import environment
 from archgrad.runs.folder import RunFolder, read_json, write_json
 from archgrad.runs.network import SavedNetwork, load_network, save_network
 from archgrad.runs.progress import progress
-from archgrad.runs.recorder import Recorder
+from archgrad.runs.recorder import CHECKPOINT_SECONDS, Recorder
 
 __all__ = [
+    "CHECKPOINT_SECONDS",
     "CheckpointError",
     "Recorder",
     "RunFolder",

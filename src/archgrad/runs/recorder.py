@@ -11,6 +11,9 @@ from archgrad.runs.checkpoint import read_checkpoint, write_checkpoint
 from archgrad.runs.environment import environment
 from archgrad.runs.folder import RunFolder, write_json
 
+CHECKPOINT_SECONDS = 300.0
+"""The time between checkpoints within an epoch, unless asked for otherwise."""
+
 
 class Recorder(Callback):
     """Keeps the folder of a run, and resumes from it.
@@ -36,7 +39,7 @@ class Recorder(Callback):
         *,
         configuration: Mapping[str, Any],
         resume: bool = False,
-        checkpoint_seconds: float = 300.0,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self.folder = RunFolder(path, resume=resume)
         self.configuration = dict(configuration)

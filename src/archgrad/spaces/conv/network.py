@@ -8,12 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from archgrad.checks import one_of, share, whole
-from archgrad.genotype import Cell, Genotype
+from archgrad.genotype import CONV_CELL, Cell, Genotype
 from archgrad.ops import CONV_CANDIDATES, convolutional_operation
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, reductions, stack
 from archgrad.spaces.conv.stem import CellInputs, Stem, apply_operation
-
-SPACE = "conv_cell"
 
 
 class DerivedCell(nn.Module):
@@ -164,8 +162,8 @@ def check_genotype(genotype: Genotype) -> None:
     """Raise a ValueError unless the genotype describes a normal and a reduction cell of known operations."""
     if not isinstance(genotype, Genotype):
         raise ValueError(f"genotype: must be a Genotype such as archgrad.genotype.DARTS_V2, got {genotype!r}.")
-    if genotype.space != SPACE:
-        raise ValueError(f"genotype: belongs to the space {genotype.space!r}, this network needs {SPACE!r}.")
+    if genotype.space != CONV_CELL:
+        raise ValueError(f"genotype: belongs to the space {genotype.space!r}, this network needs {CONV_CELL!r}.")
     known = partial(one_of, allowed=CONV_CANDIDATES[1:])
     names = [cell.name for cell in genotype.cells]
     if sorted(names) != [NORMAL, REDUCE]:

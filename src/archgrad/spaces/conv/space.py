@@ -8,7 +8,7 @@ import numpy as np
 from archgrad.arch import NONE, LogitGroup, Mixture
 from archgrad.checks import one_of, whole
 from archgrad.decode import uniform
-from archgrad.genotype import Cell, Edge, Genotype
+from archgrad.genotype import CONV_CELL, Cell, Edge, Genotype
 from archgrad.ops import CONV_CANDIDATES, DARTS_CANDIDATES
 from archgrad.spaces.conv.engine import ENGINES
 from archgrad.spaces.conv.network import ConvNetwork
@@ -80,7 +80,7 @@ class ConvCellSpace:
     @property
     def name(self) -> str:
         """The name that genotypes of this space carry."""
-        return "conv_cell"
+        return CONV_CELL
 
     @property
     def groups(self) -> tuple[LogitGroup, ...]:
