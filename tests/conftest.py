@@ -72,3 +72,85 @@ def load_from():
             loop.state.load_state_dict(self.saved)
 
     return Load
+
+
+@pytest.fixture(scope="session")
+def fake_regressor():
+    """An estimator that knows three graphs: a constant, a line, and 2·x + exp(5·z) of its first two columns."""
+    from dataclasses import dataclass
+    from types import SimpleNamespace
+    from typing import Any
+
+    import numpy as np
+    import sympy
+
+    from archgrad.genotype import Cell, Edge, Genotype
+    from archgrad.spaces.expression.graph import Graph
+
+    @dataclass(frozen=True, eq=False)
+    class Equation:
+        complexity: int
+        loss: float
+        validation_loss: float
+        expression: sympy.Expr
+        latex: str
+        genotype: Genotype
+        coefficients: Any
+        names: tuple[str, ...]
+
+        def __str__(self):
+            return sympy.sstr(self.expression, full_prec=False)
+
+        def __call__(self, inputs):
+            return Graph(self.genotype.cells[0]).predict(self.coefficients, np.ascontiguousarray(inputs.T))
+
+    class Regressor:
+        """Takes any parameters; `interrupt` presses Ctrl-C after that round."""
+
+        interrupt: int | None = None
+
+        def __init__(self, **parameters):
+            self.parameters = parameters
+
+        def set_params(self, **parameters):
+            self.parameters.update(parameters)
+            return self
+
+        def fit(self, table, target):
+            columns = np.asarray(table)
+            names, width = list(table.columns), columns.shape[1]
+            line = tuple(Edge("mult", place) for place in range(width))
+            slopes = np.linalg.lstsq(np.c_[columns, np.ones(len(columns))], target, rcond=None)[0]
+            found = [
+                (((Edge("none", 0),),), [1.0, target.mean()]),
+                ((line,), [*slopes[:-1], 1.0, slopes[-1]]),
+                (((Edge("mult", 0), Edge("linear_exp", 1)),), [2.0, 5.0, 0.0, 1.0, 0.0]),
+            ]
+            self.equations_ = []
+            for number, (nodes, coefficients) in enumerate(found, start=1):
+                self.equations_.append(self.equation(nodes, coefficients, names, columns, target))
+                best, losses = self.equations_[-1], [equation.loss for equation in self.equations_]
+                self.parameters["execution_monitor"](
+                    SimpleNamespace(
+                        seconds=0.1, round=number, candidates=10 * number, stage="fit", best=best, losses=losses
+                    )
+                )
+                if number == self.interrupt:
+                    raise KeyboardInterrupt
+            self.equation_ = self.equations_[-1]
+            return self
+
+        def equation(self, nodes, coefficients, names, columns, target):
+            cell = Cell("expression", nodes, (len(names),), len(names))
+            symbols = [sympy.Symbol(name) for name in names]
+            expression = Graph(cell).expression([sympy.Float(float(value)) for value in coefficients], symbols)
+            error = Graph(cell).predict(np.array(coefficients), np.ascontiguousarray(columns.T)) - target
+            loss = float((error**2).mean())
+            latex, genotype = sympy.latex(expression), Genotype("expression", (cell,))
+            complexity = 1 + 3 * len(self.equations_)
+            return Equation(complexity, loss, loss, expression, latex, genotype, np.array(coefficients), tuple(names))
+
+        def save(self, path):
+            path.write_text("{}")
+
+    return Regressor

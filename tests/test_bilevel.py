@@ -4,7 +4,7 @@ import copy
 import math
 import os
 import signal
-from dataclasses import fields
+from dataclasses import dataclass, field, fields, replace
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from archgrad import Callback, Diverged, Searcher, SearchSettings, search
 from archgrad.data import Augmentation, ImageData, Stream
 from archgrad.data import stream as stream_module
 from archgrad.hypergrad import FirstOrder
-from archgrad.methods import Method, darts
+from archgrad.methods import Method, darts, fair_darts, snas
 from archgrad.relax import Softmax
 from archgrad.schedule import cosine
 from archgrad.tasks import Evaluation
@@ -355,6 +355,8 @@ CHANGES = {
     "logits_betas": (0.9, 0.99),
     "logits_weight_decay": 0.1,
     "logits_scale": 0.1,
+    "logit_updates": 2,
+    "weight_updates": 2,
     "train_fraction": 0.75,
     "precision": "bfloat16",
     "augmentation": Augmentation(crop_padding=2, flip=False),
@@ -429,6 +431,106 @@ def test_what_a_task_carries_is_passed_on_and_saved(tiny_space, tiny_data, order
     with pytest.raises(KeyboardInterrupt):
         search(tiny_space, task=Counting(), callbacks=[stop], **arguments)
     assert same(search(tiny_space, task=Counting(), callbacks=[load_from(stop.saved)], **arguments), whole)
+
+
+def test_updates_of_a_step_are_on_the_same_batches_and_carries(tiny_space, tiny_data):
+    """Three architecture steps, then two weight steps, all with the carry that the step began with."""
+    task, batches = Counting(), batches_of(tiny_data, 4)
+    settings = SearchSettings(**BASE, logit_updates=3, weight_updates=2)
+    searcher = Searcher(tiny_space, steps_per_epoch=1, method=FIRST, settings=settings, task=task, device="cpu")
+    state = searcher.init(seed=0)
+    before = snapshot(state)
+    for number in (0, 1):
+        searcher.step(state, *batches[2 * number : 2 * number + 2])
+        assert task.seen == [0] * 5 + [1] * 5 * number
+    assert state.progress.step == 2
+    assert state.progress.counts == {"validation_loss": 2 * 3 * 6, "train_loss": 2 * 2 * 6}
+    assert moved(before[1], snapshot(state)[1])
+
+
+def test_without_updates_of_the_logits_they_stay_and_need_no_batch(tiny_space, tiny_data):
+    settings = SearchSettings(**BASE, logit_updates=0)
+    searcher = Searcher(tiny_space, steps_per_epoch=1, method=FIRST, settings=settings, device="cpu")
+    state = searcher.init(seed=0)
+    before = snapshot(state)
+    _, info = searcher.step(state, batches_of(tiny_data, 1)[0], None)
+    assert not moved(before[1], snapshot(state)[1])
+    assert moved(before[0], snapshot(state)[0])
+    assert set(info) == {"train_loss", "train_accuracy"}
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_penalties_are_part_of_the_hypergradient_and_of_nothing_else(tiny_space, tiny_data, order):
+    """A constant slope of the mixture shows as such; metrics and the weight step do not know of it."""
+
+    def slope(mixture, groups):
+        assert [group.name for group in groups] == list(mixture)
+        return 1000 * mixture["normal"][:, 1].sum()
+
+    base = darts(order=order)
+    searchers = [
+        Searcher(tiny_space, steps_per_epoch=1, method=method, settings=SearchSettings(**BASE), device="cpu")
+        for method in (base, replace(base, penalties=(slope, slope)))
+    ]
+    states, infos = zip(*(s.step(s.init(seed=0), *batches_of(tiny_data, 2)) for s in searchers), strict=True)
+    plain, penalised = (state.logits["normal"].grad for state in states)
+    alpha = searchers[0].init(seed=0).logits["normal"].requires_grad_()
+    mask = tiny_space.groups[0].mask_tensor()
+    (expected,) = torch.autograd.grad(2000 * Softmax()(alpha, mask)[:, 1].sum(), alpha)
+    torch.testing.assert_close(penalised - plain, expected, rtol=1e-3, atol=1e-2)
+    assert torch.equal(states[0].logits["reduce"].grad, states[1].logits["reduce"].grad)
+    assert infos[0]["validation_loss"] == infos[1]["validation_loss"]
+
+
+# -- relaxations that draw noise ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A relaxation with noise that notes its seeds, and whether it was asked for a mixture without noise."""
+
+    seeds: list = field(default_factory=list)
+
+    def at(self, seed):
+        self.seeds.append(seed)
+        return lambda logits, mask: Softmax()(logits + seed % 7, mask)
+
+    def __call__(self, logits, mask):
+        self.seeds.append(None)
+        return Softmax()(logits, mask)
+
+
+def test_noise_is_that_of_the_seed_and_the_step(tiny_space, tiny_data):
+    """Equal in all evaluations within a step, another for each group, step and seed; none for decoding."""
+    seen = {}
+    for seed in (0, 0, 1):
+        watched = Watched()
+        method = replace(darts(order=2), relaxation=watched)
+        settings = SearchSettings(**BASE, logit_updates=2)
+        searcher = Searcher(tiny_space, steps_per_epoch=1, method=method, settings=settings, device="cpu")
+        state = searcher.init(seed)
+        for number in (0, 1):
+            searcher.step(state, *batches_of(tiny_data, 2))
+            noises = watched.seeds[:]
+            watched.seeds.clear()
+            assert len(noises) == 2 * (2 * 2 + 1)  # of two groups, in the losses of two updates and of the weights
+            assert noises == noises[:2] * 5
+            assert seen.setdefault((seed, number), noises[:2]) == noises[:2]
+        searcher.decode(state)
+        assert watched.seeds == [None, None]
+    assert len({noise for pair in seen.values() for noise in pair}) == 8
+
+
+@pytest.mark.parametrize("method", [snas(temperature=0.7), fair_darts()], ids=["snas", "fair"])
+def test_searches_with_noise_and_with_sigmoids_resume_exactly(tiny_space, tiny_data, method, stop_at, load_from):
+    whole = quick(tiny_space, tiny_data, method=method)
+    assert all(tensor.isfinite().all() for tensor in fingerprint(whole).values())
+    assert same(whole, quick(tiny_space, tiny_data, method=method))
+    assert not same(whole, quick(tiny_space, tiny_data))
+    stop = stop_at(2)
+    with pytest.raises(KeyboardInterrupt):
+        quick(tiny_space, tiny_data, method=method, callbacks=[stop])
+    assert same(quick(tiny_space, tiny_data, method=method, callbacks=[load_from(stop.saved)]), whole)
 
 
 # -- callbacks and interruption -------------------------------------------------------------------------------------

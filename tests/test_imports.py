@@ -10,10 +10,10 @@ LEVELS = (
     {"checks", "arch", "genotype", "seeding", "schedule", "autodiff", "devices", "files", "identity"},
     {"relax", "ops", "hypergrad", "decode", "data"},
     {"spaces", "tasks"},
-    {"settings", "methods", "recipes", "loop", "optimization"},
-    {"bilevel", "training", "baselines"},
+    {"settings", "methods", "recipes", "loop", "optimization", "state"},
+    {"bilevel", "training", "baselines", "discovery"},
     {"runs", "report", "estimators"},
-    {"experiment", "summary", "demo", "bench", "cli", "__main__"},
+    {"experiment", "equations", "summary", "demo", "bench", "cli", "__main__"},
 )
 STRANGERS = LEVELS[1]
 

@@ -94,6 +94,37 @@ def test_stops_between_epochs_only():
     assert asked == [0, 1, 2]
 
 
+@pytest.mark.parametrize("event", ["on_step", "on_epoch"])
+def test_a_callback_can_end_the_run_after_the_running_epoch(event):
+    class Enough(Log):
+        pass
+
+    def stop(self, loop, *others):
+        getattr(Log, event)(self, loop, *others)
+        if loop.state.progress.step >= 3:
+            loop.stop()
+
+    setattr(Enough, event, stop)
+    log = Enough()
+    progress = start(Counter(), epochs=5, callbacks=[log])
+    assert progress.step == 4
+    assert [timeless(record)["epoch"] for record in progress.history] == [1, 2]
+    assert log.events[-2:] == ["end", "exit"]
+
+
+def test_a_run_that_is_stopped_at_its_start_takes_no_step():
+    state, loop_of = Counter(), []
+
+    class Never(Callback):
+        def on_exit(self, loop):
+            loop_of.append(loop)
+
+    loop = Loop("test", state, 2, 2)
+    loop.stop()
+    run(loop, dict, describe_epoch=dict, should_stop=lambda history: False, callbacks=[Never()])
+    assert (state.progress.step, loop_of) == (0, [loop])
+
+
 def test_exit_comes_after_an_error_too():
     log = Log()
 

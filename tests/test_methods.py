@@ -2,8 +2,8 @@ import pytest
 
 from archgrad.decode import top_k
 from archgrad.hypergrad import FiniteDifference, FirstOrder, Unrolled
-from archgrad.methods import METHODS, Method, by_name, darts
-from archgrad.relax import Softmax
+from archgrad.methods import METHODS, Method, by_name, darts, fair_darts, snas
+from archgrad.relax import Gumbel, Sigmoid, Softmax, ZeroOneLoss
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,34 @@ def test_rows_of_the_table(arguments, name, hypergradient):
     assert by_name(name) == method
 
 
+@pytest.mark.parametrize(
+    ("method", "name", "relaxation", "penalties", "paper"),
+    [
+        (fair_darts(), "fair-darts", Sigmoid(), (ZeroOneLoss(weight=10.0),), "arXiv:1911.12126"),
+        (snas(), "snas", Gumbel(), (), "arXiv:1812.09926"),
+    ],
+)
+def test_rows_of_other_relaxations(method, name, relaxation, penalties, paper):
+    assert method == Method(
+        name=name,
+        citation=method.citation,
+        relaxation=relaxation,
+        hypergradient=FirstOrder(),
+        decoder=top_k,
+        penalties=penalties,
+    )
+    assert paper in method.citation
+    assert by_name(name) == method
+
+
+def test_arguments_of_other_rows():
+    assert fair_darts(weight=2.0).penalties == (ZeroOneLoss(weight=2.0),)
+    assert snas(temperature=0.5, hard=True).relaxation == Gumbel(0.5, hard=True)
+
+
 def test_all_names_are_known():
-    known = ["darts-first-order", "darts-second-order", "darts-second-order-finite-difference"]
+    darts_names = ["darts-first-order", "darts-second-order", "darts-second-order-finite-difference"]
+    known = [*darts_names, "fair-darts", "snas"]
     assert [by_name(name).name for name in METHODS] == known
 
 

@@ -3,13 +3,15 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 import archgrad as ag
 
 README = Path(__file__).parents[1] / "README.md"
 
 
 def test_the_example_runs(capsys, monkeypatch):
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert len([line for line in example.splitlines() if line.strip()]) <= 15
     smaller = example
     for given, small in (("channels=8, layers=5", "channels=4, layers=3"), ("channels=16", "channels=4")):
@@ -20,6 +22,13 @@ def test_the_example_runs(capsys, monkeypatch):
     monkeypatch.setattr(ag.data, "load", lambda source: whole(source).limited(200, 50, seed=0))
     exec(compile(smaller, str(README), "exec"), {})
     assert re.search(r"\d+\.\d% with [\d,]+ parameters", capsys.readouterr().out)
+
+
+def test_the_example_of_laws_in_data_runs(capsys):
+    _, example = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    table = np.linspace(1, 2, 40)[:, None]
+    exec(compile(example, str(README), "exec"), {"X": table, "y": 3 * table[:, 0] ** 2})
+    assert "3*x0**2 3 x_{0}^{2}" in capsys.readouterr().out
 
 
 def test_every_linked_file_is_there():

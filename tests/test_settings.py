@@ -24,6 +24,8 @@ def test_defaults_are_those_of_the_paper_and_its_code():
         "logits_scale": 1e-3,
         "train_fraction": 0.5,
         "warmup_epochs": 0,
+        "logit_updates": 1,
+        "weight_updates": 1,
         "patience": 0,
     }
     assert asdict(SearchSettings()).items() >= published.items()
@@ -48,6 +50,8 @@ def test_defaults_are_those_of_the_paper_and_its_code():
         ("logits_scale", -1.0, "must be at least 0"),
         ("patience", -1, "must be at least 0"),
         ("workers", -1, "must be at least 0"),
+        ("logit_updates", -1, "must be at least 0"),
+        ("weight_updates", 0, "must be at least 1"),
         ("momentum", 1.0, r"must lie in \[0, 1\)"),
         ("train_fraction", 0.0, "must lie strictly between 0 and 1"),
         ("train_fraction", 1.0, "must lie strictly between 0 and 1"),

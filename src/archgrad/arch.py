@@ -18,10 +18,10 @@ NONE = "none"
 """The candidate that contributes zeros: it takes softmax mass, is never computed and never decoded."""
 
 Logits: TypeAlias = dict[str, Tensor]
-"""α by group: name -> [edges, candidates]."""
+"""α by group: name -> [edges, candidates], in an ensemble of searches [members, edges, candidates]."""
 
 Mixture: TypeAlias = dict[str, Tensor]
-"""p by group: name -> [edges, candidates], rows sum to one under a softmax, zero where a candidate is masked."""
+"""p by group, of the logits' shapes: rows sum to one under a softmax, zero where a candidate is masked."""
 
 
 @dataclass(frozen=True)

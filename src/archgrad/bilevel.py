@@ -8,13 +8,12 @@ One iteration takes an architecture step, then a weight step with the updated lo
 `search` is the whole of it; `Searcher` has `init`, `step` and `run` for loops of one's own.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 from torch.utils.data import Dataset
 
@@ -24,56 +23,21 @@ from archgrad.checks import at_least
 from archgrad.data.describe import check_classes, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.split import halve
-from archgrad.data.stream import Batch, Stream
+from archgrad.data.stream import Batch, Batches, Stream
 from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.hypergrad import InnerStep, Losses, Weights
 from archgrad.identity import identify
 from archgrad.loop import Callback, Loop, Progress, Record, check_callbacks, out_of_patience, run
 from archgrad.methods import Method, by_name, darts
-from archgrad.optimization import descend, require_finite, restore, set_rate
+from archgrad.optimization import clip_members, descend, require_finite, set_rate
+from archgrad.relax import Sampled
 from archgrad.schedule import cosine
 from archgrad.seeding import derive, generator
 from archgrad.settings import SearchSettings, changed
-from archgrad.spaces.space import Space
+from archgrad.spaces.space import ImageSpace, Space
+from archgrad.state import SearchState
 from archgrad.tasks import Carry, Classification, Evaluation, Task
-
-
-@dataclass
-class SearchState:
-    """All that a search has learnt: w, α, both optimisers, what the task carries, and the progress.
-
-    A state belongs to the searcher that made it; `step` changes it in place.
-    """
-
-    supernet: nn.Module
-    logits: Logits
-    weight_optimizer: torch.optim.SGD
-    logit_optimizer: torch.optim.Adam
-    carries: dict[str, Carry]
-    progress: Progress
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that is needed to go on exactly here, as tensors and plain values."""
-        return {
-            "weights": self.supernet.state_dict(),
-            "logits": dict(self.logits),
-            "weight_optimizer": self.weight_optimizer.state_dict(),
-            "logit_optimizer": self.logit_optimizer.state_dict(),
-            "carries": self.carries,
-            "progress": asdict(self.progress),
-        }
-
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Go back to what `state_dict` returned."""
-        self.supernet.load_state_dict(saved["weights"])
-        with torch.no_grad():
-            for name, tensor in self.logits.items():
-                tensor.copy_(saved["logits"][name])
-        restore(self.weight_optimizer, saved["weight_optimizer"])
-        restore(self.logit_optimizer, saved["logit_optimizer"])
-        self.carries = copy.deepcopy(saved["carries"])
-        self.progress.load(saved["progress"])
 
 
 @dataclass(frozen=True)
@@ -130,7 +94,9 @@ class Searcher:
             supernet = self.space.supernet().to(self.device)
         normal = generator(seed, "logits")
         logits = {
-            group.name: (settings.logits_scale * torch.randn(group.shape, generator=normal)).to(self.device)
+            group.name: (settings.logits_scale * torch.randn(*self.space.ensemble, *group.shape, generator=normal)).to(
+                self.device
+            )
             for group in self.space.groups
         }
         return SearchState(
@@ -150,6 +116,7 @@ class Searcher:
             ),
             carries={"train": None, "validation": None},
             progress=Progress(),
+            seed=seed,
         )
 
     def step(
@@ -159,10 +126,12 @@ class Searcher:
 
         The metrics are `train_loss`, `train_accuracy`, … at (w, α) of the weight step and, once the warm-up is over,
         `validation_loss`, … where the hypergradient took them: at w, or at w' for the second order. During the warm-up
-        `validation_batch` may be None.
+        `validation_batch` may be None. Where the settings ask for several updates, all are on the same batches, with
+        the metrics of the last one.
 
         Raises:
-            Diverged: a loss or the hypergradient is not finite; the step's number is in the message.
+            Diverged: a loss or the hypergradient is not finite (of an ensemble, that of all members); the step's number
+                is in the message.
             ValueError: `validation_batch` is None although the warm-up is over.
         """
         settings, progress = self.settings, state.progress
@@ -170,13 +139,19 @@ class Searcher:
         rate = cosine(settings.learning_rate, settings.final_learning_rate, epoch=epoch, epochs=settings.epochs)
         set_rate(state.weight_optimizer, rate)
         info: dict[str, float] = {}
-        if epoch >= settings.warmup_epochs:
+        carries = dict(state.carries)  # all updates see those that the step began with
+        if epoch >= settings.warmup_epochs and settings.logit_updates:
             if validation_batch is None:
                 raise ValueError("validation_batch: is None, which is allowed during the warm-up only.")
-            evaluation = self._architecture_step(state, train_batch, validation_batch, rate)
-            info.update(self._report(state, "validation", evaluation))
-        evaluation = self._weight_step(state, train_batch)
-        info.update(self._report(state, "train", evaluation))
+            for _ in range(settings.logit_updates):
+                evaluation = self._architecture_step(state, train_batch, validation_batch, rate)
+                info |= self._report(state, "validation", evaluation)
+                carries["validation"] = evaluation.carry
+        for _ in range(settings.weight_updates):
+            evaluation = self._weight_step(state, train_batch)
+            info |= self._report(state, "train", evaluation)
+            carries["train"] = evaluation.carry
+        state.carries = carries
         progress.step += 1
         return state, info
 
@@ -191,8 +166,8 @@ class Searcher:
     def run(
         self,
         state: SearchState,
-        train: Stream,
-        validation: Stream,
+        train: Batches,
+        validation: Batches,
         *,
         callbacks: Sequence[Callback] = (),
     ) -> SearchResult:
@@ -227,7 +202,7 @@ class Searcher:
             seconds=state.progress.seconds,
         )
 
-    def _batches(self, state: SearchState, train: Stream, validation: Stream) -> Iterator[tuple[Batch, Batch | None]]:
+    def _batches(self, state: SearchState, train: Batches, validation: Batches) -> Iterator[tuple[Batch, Batch | None]]:
         """Pairs of batches from the state's step on; the validation stream starts when the warm-up ends."""
         warmup = self.settings.warmup_epochs * self.steps_per_epoch
         start = state.progress.step
@@ -235,14 +210,20 @@ class Searcher:
         for step, batch in enumerate(train.batches(start), start):
             yield batch, None if step < warmup else next(validating)
 
-    def _relax(self, logits: Logits) -> Mixture:
-        return {name: self.method.relaxation(tensor, self._masks[name]) for name, tensor in logits.items()}
+    def _relax(self, logits: Logits, state: SearchState | None = None) -> Mixture:
+        """p = relax(α), with the noise of the state's step where the relaxation draws any; without a state, none."""
+        mixture: Mixture = {}
+        for name, tensor in logits.items():
+            relaxation = self.method.relaxation
+            if state is not None and isinstance(relaxation, Sampled):
+                relaxation = relaxation.at(derive(state.seed, "relaxation", name, state.progress.step))
+            mixture[name] = relaxation(tensor, self._masks[name])
+        return mixture
 
     def _evaluate(
-        self, state: SearchState, weights: Weights, logits: Logits, *, batch: Batch, carry: Carry
+        self, state: SearchState, weights: Weights, mixture: Mixture, *, batch: Batch, carry: Carry
     ) -> Evaluation:
-        """The loss at any (w, α)."""
-        mixture = self._relax(logits)
+        """The loss at any (w, p)."""
 
         def forward(inputs: Tensor) -> Any:
             return functional_call(state.supernet, weights, (inputs, mixture))
@@ -258,12 +239,14 @@ class Searcher:
         evaluations: list[Evaluation] = []
 
         def train_loss(weights: Weights, logits: Logits) -> Tensor:
-            return self._evaluate(state, weights, logits, batch=train_batch, carry=state.carries["train"]).loss
+            mixture = self._relax(logits, state)
+            return self._evaluate(state, weights, mixture, batch=train_batch, carry=state.carries["train"]).loss
 
         def validation_loss(weights: Weights, logits: Logits) -> Tensor:
-            carry = state.carries["validation"]
-            evaluations.append(self._evaluate(state, weights, logits, batch=validation_batch, carry=carry))
-            return evaluations[-1].loss
+            mixture, carry = self._relax(logits, state), state.carries["validation"]
+            evaluations.append(self._evaluate(state, weights, mixture, batch=validation_batch, carry=carry))
+            penalties = (penalty(mixture, self.space.groups) for penalty in self.method.penalties)
+            return sum(penalties, evaluations[-1].loss)
 
         parameters: Weights = dict(state.supernet.named_parameters())
         momenta = state.weight_optimizer.state
@@ -281,6 +264,9 @@ class Searcher:
             Losses(train_loss, validation_loss), parameters, state.logits, inner=inner
         )
         require_finite(evaluations[-1].loss, "validation loss", step=state.progress.step)
+        if self.space.ensemble:
+            norm = clip_members(hypergradient.values())
+            require_finite(norm, "hypergradient of all members", step=state.progress.step)
         for name, tensor in state.logits.items():
             require_finite(hypergradient[name], f"hypergradient of {name!r}", step=state.progress.step)
             tensor.grad = hypergradient[name]
@@ -288,7 +274,8 @@ class Searcher:
         return evaluations[-1]
 
     def _weight_step(self, state: SearchState, batch: Batch) -> Evaluation:
-        mixture = self.mixture(state)
+        with torch.no_grad():
+            mixture = self._relax(state.logits, state)
         with autocast(self.device, self.settings.precision):
             evaluation = self.task.evaluate(
                 lambda inputs: state.supernet(inputs, mixture), batch, state.carries["train"]
@@ -299,23 +286,29 @@ class Searcher:
             network=state.supernet,
             gradient_clip=self.settings.gradient_clip,
             step=state.progress.step,
+            ensemble=bool(self.space.ensemble),
         )
         return evaluation
 
     def _report(self, state: SearchState, part: str, evaluation: Evaluation) -> dict[str, float]:
-        state.carries[part] = evaluation.carry
         metrics = {f"{part}_{name}": float(value) for name, value in evaluation.metrics.items()}
         state.progress.add(metrics, evaluation.examples)
         return metrics
 
     def _describe_epoch(self, state: SearchState) -> Record:
-        """What an epoch's record holds beside the metrics: the learning rate and the mixture, as nested lists."""
-        mixture = {name: weights.cpu().tolist() for name, weights in self.mixture(state).items()}
+        """What an epoch's record holds beside the metrics: the learning rate, and the mixture as nested lists.
+
+        The mixture of an ensemble is the mean over its members.
+        """
+        mixture = {
+            name: weights.reshape(-1, *weights.shape[-2:]).mean(dim=0).cpu().tolist()
+            for name, weights in self.mixture(state).items()
+        }
         return {"learning_rate": state.weight_optimizer.param_groups[0]["lr"], "mixture": mixture}
 
 
 def search(
-    space: Space,
+    space: ImageSpace,
     *,
     train: Any,
     validation: Any = None,
@@ -368,7 +361,7 @@ def search(
 
 
 def _both_parts(
-    space: Space, train: Any, validation: Any, *, settings: SearchSettings, seed: int
+    space: ImageSpace, train: Any, validation: Any, *, settings: SearchSettings, seed: int
 ) -> tuple[ImageData | Dataset[Any], ImageData | Dataset[Any]]:
     training = as_images(train)
     if validation is None:

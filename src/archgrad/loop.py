@@ -77,7 +77,7 @@ class Loop:
     """A run as callbacks see it.
 
     `purpose` is "search" or "train"; `identity` says what was asked for, as plain values; `genotype()` decodes what a
-    search has found so far (None for a training).
+    search has found so far (None for a training). A callback ends the run with `stop()`.
     """
 
     purpose: str
@@ -86,6 +86,11 @@ class Loop:
     steps_per_epoch: int
     identity: Mapping[str, Any] = field(default_factory=dict)
     genotype: Callable[[], Genotype] | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """End the run after the running epoch, as if its epochs were done; for callbacks."""
+        self.stopping.set()
 
     @property
     def total_steps(self) -> int:
@@ -189,7 +194,7 @@ def _iterate(
 ) -> None:
     progress = loop.state.progress
     started = time.perf_counter()
-    while progress.step < loop.total_steps and not (_between_epochs(loop) and should_stop(progress.history)):
+    while progress.step < loop.total_steps and not (_between_epochs(loop) and _ended(loop, should_stop)):
         info = advance()
         for callback in callbacks:
             callback.on_step(loop, info)
@@ -204,6 +209,10 @@ def _iterate(
             for callback in callbacks:
                 callback.on_interrupt(loop)
             raise KeyboardInterrupt
+
+
+def _ended(loop: Loop, should_stop: Callable[[list[Record]], bool]) -> bool:
+    return loop.stopping.is_set() or should_stop(loop.state.progress.history)
 
 
 def _between_epochs(loop: Loop) -> bool:

@@ -1,5 +1,7 @@
 """What every weight step does with an optimiser, in searches and trainings alike."""
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -15,19 +17,47 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def descend(
-    optimizer: torch.optim.Optimizer, loss: Tensor, *, network: nn.Module, gradient_clip: float, step: int
+    optimizer: torch.optim.Optimizer,
+    loss: Tensor,
+    *,
+    network: nn.Module,
+    gradient_clip: float,
+    step: int,
+    ensemble: bool = False,
 ) -> None:
     """Take one step down the gradient of the training loss, whose norm is clipped.
 
+    In an `ensemble` the first dimension of every parameter counts members that do not see each other: see
+    `clip_members`.
+
     Raises:
-        Diverged: the loss or its gradient is not finite; the weights are as they were.
+        Diverged: the loss or its gradient is not finite, that of all members in an ensemble; the weights are as they
+            were.
     """
     require_finite(loss, "training loss", step=step)
     optimizer.zero_grad()
     loss.backward()
-    norm = nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
+    if ensemble:
+        norm = clip_members([parameter.grad for parameter in network.parameters()], gradient_clip)
+    else:
+        norm = nn.utils.clip_grad_norm_(network.parameters(), gradient_clip)
     require_finite(norm, "gradient of the training loss", step=step)
     optimizer.step()
+
+
+def clip_members(gradients: Iterable[Tensor | None], limit: float = math.inf) -> Tensor:
+    """Clip each member's gradient in an ensemble, in place; return the norm before, that of the largest member.
+
+    Gradients are [members, …], or None where there is none; a member's norm is over all of them. A member whose norm is
+    not finite gets a zero gradient; what is returned is not finite only if that is so for all.
+    """
+    present = [gradient for gradient in gradients if gradient is not None]
+    norms = torch.stack([gradient.reshape(len(gradient), -1).norm(dim=1) for gradient in present]).norm(dim=0)
+    usable = norms.isfinite()
+    scales = (limit / norms).clamp(max=1.0).where(usable, 0.0)
+    for gradient in present:
+        gradient.nan_to_num_(0.0, 0.0, 0.0).mul_(scales.view(-1, *(1,) * (gradient.ndim - 1)))
+    return norms[usable].max() if usable.any() else norms.max()
 
 
 def restore(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -29,6 +29,8 @@ class SearchSettings:
     logits_learning_rate: float = 3e-4  # of the logits (Adam)
     logits_betas: tuple[float, float] = (0.5, 0.999)  # Adam's averaging of the logits' gradient and its square
     logits_weight_decay: float = 1e-3  # of the logits
+    logit_updates: int = 1  # steps of the logits on each pair of batches
+    weight_updates: int = 1  # steps of the weights on each pair of batches
     logits_scale: float = 1e-3  # standard deviation of the initial logits (zeros in the paper, 1e-3 in its code)
     patience: int = 0  # stop when the validation loss has not fallen for so many epochs; 0 never stops
     train_fraction: float = 0.5  # share of the data that trains the weights, where no validation data is given
@@ -44,7 +46,8 @@ class SearchSettings:
             above(name, getattr(self, name), 0)
         for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale"):
             at_least(name, getattr(self, name), 0)
-        for name in ("patience", "workers"):
+        whole("weight_updates", self.weight_updates, 1)
+        for name in ("patience", "workers", "logit_updates"):
             whole(name, getattr(self, name), 0)
         share("momentum", self.momentum)
         for place, beta in enumerate(self.logits_betas):

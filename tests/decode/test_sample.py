@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archgrad.arch import LogitGroup
-from archgrad.decode import uniform
+from archgrad.decode import argmax, categorical, uniform
 
 CANDIDATES = ("none", "skip_connect", "max_pool_3x3")
 
@@ -41,3 +41,56 @@ def test_what_does_not_fit_is_refused():
         uniform(np.random.default_rng(0), group, 0)
     with pytest.raises(ValueError, match=r"group 'cell': node 2 has no edge with an operation other than 'none'"):
         uniform(np.random.default_rng(0), group, 2)
+
+
+MIXTURE = np.array([[0.5, 0.2, 0.3], [0.0, 0.9, 0.4]])
+"""Of two edges into one node; the second row does not sum to one."""
+
+
+def test_candidates_are_drawn_in_proportion_to_the_mixture():
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES)
+    rule = categorical(np.random.default_rng(0))
+    drawn = Counter(edge for _ in range(2000) for edge in rule(MIXTURE, group)[0])
+    expected = {
+        ("skip_connect", 0): 0.2,
+        ("max_pool_3x3", 0): 0.3,
+        ("skip_connect", 1): 9 / 13,
+        ("max_pool_3x3", 1): 4 / 13,
+    }
+    assert set(drawn) == set(expected)
+    for edge, share in expected.items():
+        assert abs(drawn[edge] / 2000 - share) < 4 * (share * (1 - share) / 2000) ** 0.5
+
+
+def test_masked_candidates_are_not_drawn():
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES, choices={(1, 2): ["max_pool_3x3"]})
+    rule = categorical(np.random.default_rng(0))
+    assert {rule(MIXTURE, group)[0][-1] for _ in range(30)} == {("max_pool_3x3", 1)}
+
+
+def test_the_rule_keeps_the_edges_with_the_largest_weights():
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES)
+    certain = np.array([[0.0, 0.0, 0.4], [0.0, 0.6, 0.0]])
+    rule = categorical(np.random.default_rng(0))
+    assert rule(certain, group) == argmax(certain, group)
+    assert rule(certain, group, 1) == ((("skip_connect", 1),),)
+
+
+def test_equal_generators_draw_equal_candidates():
+    group = LogitGroup.dense("cell", inputs=2, nodes=4, candidates=CANDIDATES)
+    first, second, other = (categorical(np.random.default_rng(s))(np.ones(group.shape), group) for s in (1, 1, 2))
+    assert first == second != other
+
+
+@pytest.mark.parametrize(
+    ("mixture", "keep", "message"),
+    [
+        (MIXTURE[:1], None, r"mixture: has shape \(1, 3\), but group 'cell' has \(2, 3\)"),
+        (MIXTURE * np.nan, None, r"mixture: group 'cell' contains values that are not finite"),
+        (MIXTURE, 0, r"keep: must be at least 1, got 0"),
+    ],
+)
+def test_a_mixture_that_does_not_fit_is_refused(mixture, keep, message):
+    group = LogitGroup.dense("cell", inputs=2, nodes=1, candidates=CANDIDATES)
+    with pytest.raises(ValueError, match=message):
+        categorical(np.random.default_rng(0))(mixture, group, keep)

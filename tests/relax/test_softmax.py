@@ -60,3 +60,10 @@ def test_gradient_is_finite_and_zero_where_masked():
 def test_temperature_must_be_positive(temperature):
     with pytest.raises(ValueError, match=r"temperature: must be above 0, got"):
         Softmax(temperature)
+
+
+def test_members_of_an_ensemble_are_relaxed_alike():
+    logits, mask = draw(0)
+    together = Softmax(0.5)(torch.stack([logits, 2 * logits]), mask)
+    assert torch.equal(together[0], Softmax(0.5)(logits, mask))
+    assert torch.equal(together[1], Softmax(0.5)(2 * logits, mask))

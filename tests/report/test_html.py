@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from archgrad.genotype import DARTS_V2, Cell, Edge, Genotype
-from archgrad.report import Report, Table, draw_history, write_report
+from archgrad.report import Report, Section, Table, draw_history, write_report
 
 HOSTILE = "<script>alert('&\"')</script>"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -161,3 +161,24 @@ def test_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         write_report(path, report())
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_sections_come_first_and_are_escaped(tmp_path: Path) -> None:
+    section = Section("The law", [(HOSTILE, Figure())], [("As text", f"y = {HOSTILE}")])
+    text, page = read(tmp_path, report(sections=[section], figures_title="Fit"))
+    assert not page.find("script")
+    assert text.index("<h2>The law</h2>") < text.index("<h2>Architecture</h2>") < text.index("<h2>Fit</h2>")
+    assert f"y = {HOSTILE}" in "".join(page.words)
+    assert page.find("img")[0]["alt"] == HOSTILE
+    assert "<h2>Curves</h2>" not in text
+
+
+def test_an_expression_has_notes_of_its_own_and_may_bring_its_drawing(tmp_path: Path) -> None:
+    genotype = Genotype("expression", (Cell("expression", ((Edge("powered", 0),),), (1,), inputs=1),))
+    text, page = read(tmp_path, report(genotype=genotype, figures=[], drawing=("The graph", Figure())))
+    assert "<h2>Graph</h2>" in text
+    assert "columns of the data" in "".join(page.words)
+    assert "c<sub>" not in text
+    assert [attributes["alt"] for attributes in page.find("img")] == ["The graph"]
+    _, page = read(tmp_path, report(genotype=genotype, figures=[]))
+    assert [attributes["alt"] for attributes in page.find("img")] == ["The cells of the expression genotype"]

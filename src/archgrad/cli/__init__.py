@@ -1,4 +1,4 @@
-"""The command line: `archgrad search | train | evaluate | show | demo | bench`."""
+"""The command line: `archgrad search | train | evaluate | show | demo | equation | bench`."""
 
 import sys
 from collections.abc import Sequence
@@ -12,7 +12,10 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command; errors of the user's are one line on standard error and exit code 2, Ctrl-C is exit code 130."""
+    """Run a command; errors of the user's are one line on standard error and exit code 2, Ctrl-C is exit code 130.
+
+    A command that is interrupted may say by its exception's message what it leaves behind.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     if list(arguments) == ["--version"]:
         print(f"archgrad {version('archgrad')}")
@@ -23,11 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             COMMANDS,
             args=arguments,
             prog="archgrad",
-            description="Differentiable architecture search: find cells by gradient descent, train what was found.",
+            description="Differentiable architecture search: find cells or equations by gradient descent, use them.",
         )
         command()
-    except KeyboardInterrupt:
-        print("archgrad: interrupted; go on with --resume and the run folder named above.", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        said = str(interrupt) or "interrupted; go on with --resume and the run folder named above."
+        print(f"archgrad: {said}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"archgrad: error: {error}", file=sys.stderr)

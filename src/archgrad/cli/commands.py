@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from archgrad import methods, recipes
-from archgrad.bench import BenchmarkSettings, run_benchmark
+from archgrad.bench import BenchmarkSettings, EquationBenchmarkSettings, run_benchmark, run_equation_benchmark
+from archgrad.cli.equation import Equation
 from archgrad.cli.options import DataOptions, RunOptions, SpaceOptions, prepared, read_genotype, stored_data
 from archgrad.data import Augmentation
+from archgrad.equations import EQUATIONS, draw_found
 from archgrad.experiment import compare_with_random, recorded_search, recorded_training
 from archgrad.recipes import Recipe
 from archgrad.report import draw_genotype, save_figure
@@ -131,7 +133,7 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Show:
-    """Print a genotype and draw its cells."""
+    """Print a genotype and draw its cells, or the graph of an equation."""
 
     genotype: tyro.conf.Positional[str]  # DARTS_V1, DARTS_V2, NASNET, AMOEBANET, a JSON file, or a run folder
     out: Path | None = None  # picture to write, .png or .svg; without it the genotype is printed only
@@ -140,7 +142,9 @@ class Show:
     def __call__(self) -> None:
         genotype = read_genotype(self.genotype)
         if self.out is not None:
-            save_figure(draw_genotype(genotype), self.out)
+            equations = Path(self.genotype).expanduser() / EQUATIONS
+            figure = draw_found(equations.parent) if equations.is_file() else draw_genotype(genotype)
+            save_figure(figure, self.out)
         print(genotype.to_json() if self.json else genotype)
 
 
@@ -184,7 +188,7 @@ class Demo:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class BenchSteps:
     """Measure seconds per step and peak memory of the supernet against the plain per-edge evaluation."""
 
     settings: Annotated[BenchmarkSettings, Flat] = field(default_factory=BenchmarkSettings)
@@ -193,4 +197,43 @@ class Bench:
         run_benchmark(self.settings)
 
 
-COMMANDS = {"search": Search, "train": Train, "evaluate": Evaluate, "show": Show, "demo": Demo, "bench": Bench}
+@dataclass(frozen=True, kw_only=True)
+class BenchEquations:
+    """Count which known equations are found from points alone, by SRBench's protocol, with their time and size."""
+
+    settings: Annotated[EquationBenchmarkSettings, Flat] = field(default_factory=EquationBenchmarkSettings)
+
+    def __call__(self) -> None:
+        run_equation_benchmark(self.settings)
+
+
+if TYPE_CHECKING:
+    BenchChoice = BenchSteps | BenchEquations
+else:
+    BenchChoice = Annotated[
+        Annotated[BenchSteps, tyro.conf.subcommand("steps")]
+        | Annotated[BenchEquations, tyro.conf.subcommand("equations")],
+        Flat,
+    ]
+
+
+@tyro.conf.configure(tyro.conf.CascadeSubcommandArgs)  # the options of the default need no `steps` before them
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Measure the cost of the supernet's steps, or with `equations` which known equations are found."""
+
+    what: BenchChoice = field(default_factory=BenchSteps)
+
+    def __call__(self) -> None:
+        self.what()
+
+
+COMMANDS = {
+    "search": Search,
+    "train": Train,
+    "evaluate": Evaluate,
+    "show": Show,
+    "demo": Demo,
+    "equation": Equation,
+    "bench": Bench,
+}

@@ -5,7 +5,7 @@ transforms from the item's key: a run that starts at step t reads what an uninte
 """
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,7 +18,21 @@ from archgrad.data.items import collate, length, read_item
 from archgrad.seeding import derive, generator
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
-"""Images [batch, channels, height, width] float32 in channels_last, and labels [batch] int64."""
+"""Images [batch, channels, height, width] float32 in channels_last, and labels [batch] int64; or inputs and targets."""
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """What a search needs of its data: the batches from any step on, without end, and what they follow from."""
+
+    @property
+    def identity(self) -> dict[str, Any]: ...
+
+    @property
+    def batches_per_epoch(self) -> int: ...
+
+    def batches(self, start: int = 0) -> Iterator[Batch]: ...
+
 
 PLAIN = Augmentation(crop_padding=0, flip=False)
 """Pixels scaled to 0 … 1, nothing else."""

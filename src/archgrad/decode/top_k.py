@@ -5,6 +5,7 @@ from jaxtyping import Float
 
 from archgrad.arch import NONE, LogitGroup
 from archgrad.checks import at_least
+from archgrad.decode.edges import check_mixture
 from archgrad.genotype import Edge
 
 
@@ -28,10 +29,7 @@ def top_k(mixture: Float[np.ndarray, "edges candidates"], group: LogitGroup, kee
             edge with an operation.
     """
     at_least("keep", keep, 1)
-    if mixture.shape != group.shape:
-        raise ValueError(f"mixture: has shape {mixture.shape}, but group {group.name!r} has {group.shape}.")
-    if not np.isfinite(mixture).all():
-        raise ValueError(f"mixture: group {group.name!r} contains values that are not finite.")
+    check_mixture(mixture, group)
     usable = group.mask & np.array([candidate != NONE for candidate in group.candidates])
     strengths = np.where(usable, mixture, -np.inf)
     targets = dict.fromkeys(target for _, target in group.edges)

@@ -30,6 +30,6 @@ class Softmax:
         above("temperature", self.temperature, 0)
 
     def __call__(
-        self, logits: Float[Tensor, "edges candidates"], mask: Bool[Tensor, "edges candidates"]
-    ) -> Float[Tensor, "edges candidates"]:
+        self, logits: Float[Tensor, "*ensemble edges candidates"], mask: Bool[Tensor, "edges candidates"]
+    ) -> Float[Tensor, "*ensemble edges candidates"]:
         return (logits / self.temperature).masked_fill(~mask, float("-inf")).softmax(dim=-1)

@@ -2,17 +2,30 @@
 
 from archgrad.report.cells import draw_cell, draw_genotype
 from archgrad.report.curves import draw_comparison, draw_history, draw_mixture
+from archgrad.report.equations import Equation, draw_front, draw_losses, draw_parity, r_squared
+from archgrad.report.expressions import draw_expression
 from archgrad.report.figures import save_figure
-from archgrad.report.html import Report, Table, write_report
+from archgrad.report.formula import draw_law
+from archgrad.report.html import Report, Section, Table, write_report
+from archgrad.report.monitor import PlotMonitor
 
 __all__ = [
+    "Equation",
+    "PlotMonitor",
     "Report",
+    "Section",
     "Table",
     "draw_cell",
     "draw_comparison",
+    "draw_expression",
+    "draw_front",
     "draw_genotype",
     "draw_history",
+    "draw_law",
+    "draw_losses",
     "draw_mixture",
+    "draw_parity",
+    "r_squared",
     "save_figure",
     "write_report",
 ]

@@ -7,20 +7,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from archgrad.arch import NONE, LogitGroup
-
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5C00")
-"""The colours of Okabe and Ito, which the colour-blind can tell apart; their yellow, faint on white, is darkened."""
+from archgrad.report.style import GREY, INK, PALETTE, make_figure, say, tidy
 
 STYLES = ("-", "--", ":", "-.")
 PARTS = {"train": PALETTE[0], "validation": PALETTE[1], "test": PALETTE[2]}
-INK = "#1F2328"
-GREY = "#8C8C8C"
 FEW = 15
 """Up to this many epochs, each is marked."""
 
@@ -42,11 +37,11 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     >>> [line.get_label() for axes in figure.axes for line in axes.lines]
     ['train, last 2.300', 'validation, last 12.5 %']
     """
-    figure = _figure(9.0, 3.3)
+    figure = make_figure(9.0, 3.3)
     epochs = [float(record.get("epoch", place)) for place, record in enumerate(history, start=1)]
     for place, (quantity, unit) in enumerate((("loss", ""), ("accuracy", " %"))):
         axes = figure.add_axes((0.075 + 0.5 * place, 0.16, 0.405, 0.7))
-        _tidy(axes)
+        tidy(axes)
         axes.set_title(quantity + (" in %" if unit else ""), fontsize=10, color=INK, loc="left")
         axes.set_xlabel("epoch", fontsize=9)
         drawn = []
@@ -59,7 +54,7 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
                 _line(axes, epochs, values, color=colour, linewidth=1.6, label=f"{part}, last {last}")
                 drawn.append(finite)
         if not drawn:
-            _say(axes, f"no finite {quantity}")
+            say(axes, f"no finite {quantity}")
             continue
         joined = np.concatenate(drawn)
         if not unit and joined.min() > 0 and joined.max() > 30 * joined.min():
@@ -90,7 +85,7 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
     keys = max(1, min(len(group.candidates), int((width - 0.3) / (0.5 + LEGEND_LETTER * longest))))
     legend = LEGEND_ROW * math.ceil(len(group.candidates) / keys) + 0.15
     height = rows * (PANEL[1] + GAP[1]) + 0.4 + legend
-    figure = _figure(width, height)
+    figure = make_figure(width, height)
     weights = np.stack(mixtures).astype(np.float64)
     first: Axes | None = None
     for edge, (row, column) in enumerate(places):
@@ -118,9 +113,9 @@ def draw_comparison(found: float, baselines: Sequence[float], *, metric: str) ->
     percent = metric.endswith("accuracy")
     factor, unit = (100.0, " %") if percent else (1.0, "")
     scores = np.array([float(score) * factor for score in baselines if math.isfinite(score)], dtype=np.float64)
-    figure = _figure(6.4, 2.2)
+    figure = make_figure(6.4, 2.2)
     axes = figure.add_axes((0.2, 0.27, 0.76, 0.63))
-    _tidy(axes)
+    tidy(axes)
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(metric + (" in %" if percent else ""), fontsize=9)
     axes.set_ylim(-0.95, 1.6)
@@ -179,7 +174,7 @@ def _panel(
     outer: tuple[bool, bool],
 ) -> None:
     """Draw the lines of one edge; only panels on the left and at the bottom (`outer`) carry tick labels."""
-    _tidy(axes)
+    tidy(axes)
     source, target = group.edges[edge]
     axes.set_title(f"{source}→{target}", fontsize=9, color=INK, pad=3)
     epochs = [float(epoch) for epoch in range(1, len(weights) + 1)]
@@ -210,21 +205,6 @@ def _legend(figure: Figure, group: LogitGroup, columns: int, bottom: float) -> N
     )
 
 
-def _figure(width: float, height: float) -> Figure:
-    figure = Figure(figsize=(width, height), facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
-    axes.grid(color="#E6E8EB", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8, color=GREY, labelcolor=INK)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=False))
-
-
 def _line(axes: Axes, epochs: Sequence[float], values: Float[np.ndarray, " epochs"], **style: Any) -> None:
     """Draw a line over whole epochs; few points are marked, so that one alone is seen."""
     axes.plot(
@@ -247,11 +227,6 @@ def _note(axes: Axes, x: float, y: float, text: str) -> None:
         ha="center",
         va="bottom" if y > 0 else "top",
     )
-
-
-def _say(axes: Axes, text: str) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=10)
 
 
 def _number(value: object) -> float:

@@ -1,6 +1,9 @@
 """Figures as files."""
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -29,6 +32,15 @@ def save_figure(figure: Figure, path: Path) -> None:
 def encode_figure(figure: Figure, kind: str = "png") -> bytes:
     """Return a figure as the bytes of a file of the given kind, `png` or `svg`."""
     buffer = io.BytesIO()
-    # Without a date, equal figures give equal files.
-    figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata={"Date": None} if kind == "svg" else None)
+    with any_glyph():
+        # Without a date, equal figures give equal files.
+        figure.savefig(buffer, format=kind, dpi=RESOLUTION, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
+
+
+@contextmanager
+def any_glyph() -> Iterator[None]:
+    """Let characters that the font lacks become boxes without a warning: names come from users' files."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font", category=UserWarning)
+        yield

@@ -14,6 +14,7 @@ from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
 from archgrad.report.cells import draw_genotype
 from archgrad.report.figures import encode_figure
+from archgrad.spaces.expression.laws import EXPRESSION
 
 PIXELS_PER_INCH = 96
 """The size of CSS pixels, which decides how large a picture appears."""
@@ -49,6 +50,7 @@ figcaption { margin-top: .5rem; color: var(--soft); font-size: .92rem; }
 .picture img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 pre { overflow-x: auto; margin: 0; padding: .9rem 1rem; background: var(--card); border: 1px solid var(--line);
   border-radius: .6rem; font: .86rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+pre.wrap { white-space: pre-wrap; overflow-wrap: anywhere; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; color: var(--accent); margin-bottom: .6rem; }
 .note { color: var(--soft); font-size: .92rem; }
@@ -77,11 +79,21 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Section:
+    """A part of a report under its title: pairs of caption and figure, then pairs of name and text."""
+
+    title: str
+    figures: Sequence[tuple[str, Figure]] = ()
+    texts: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """What a report says.
 
-    `summary` holds the key numbers as (name, value), `figures` pairs of caption and figure. The page draws the
-    `genotype` itself and prints it as text. `configuration` and `environment` may nest.
+    `summary` holds the key numbers as (name, value), `figures` pairs of caption and figure under `figures_title`;
+    `sections` come first. The page draws the `genotype` itself, unless it is given a `drawing` with its caption, and
+    prints it as text. `configuration` and `environment` may nest.
     """
 
     title: str
@@ -91,6 +103,9 @@ class Report:
     genotype: Genotype | None
     configuration: Mapping[str, Any]
     environment: Mapping[str, Any]
+    sections: Sequence[Section] = ()
+    drawing: tuple[str, Figure] | None = None
+    figures_title: str = "Curves"
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -101,8 +116,9 @@ def write_report(path: Path, report: Report) -> None:
 def _page(report: Report) -> str:
     sections = [
         _key(report.summary),
-        _section("Architecture", _genotype(report.genotype)),
-        _section("Curves", (_figure(caption, figure) for caption, figure in report.figures)),
+        *(_section(section.title, _parts(section)) for section in report.sections),
+        _section(_heading(report.genotype), _genotype(report.genotype, report.drawing)),
+        _section(report.figures_title, (_figure(caption, figure) for caption, figure in report.figures)),
         *(_section(table.title, [_table(table)]) for table in report.tables),
         _section(
             "Settings", [_settings("Configuration", report.configuration), _settings("Environment", report.environment)]
@@ -142,20 +158,41 @@ def _key(summary: Sequence[tuple[str, str]]) -> str:
     return "\n".join(['<dl class="key">', *rows, "</dl>"]) if rows else ""
 
 
-def _genotype(genotype: Genotype | None) -> list[str]:
+def _parts(section: Section) -> Iterable[str]:
+    yield from (_figure(caption, figure) for caption, figure in section.figures)
+    for name, text in section.texts:
+        yield f'<p class="note">{escape(name)}</p>\n<pre class="wrap" tabindex="0">{escape(text)}</pre>'
+
+
+def _heading(genotype: Genotype | None) -> str:
+    return "Graph" if genotype is not None and genotype.space == EXPRESSION else "Architecture"
+
+
+def _genotype(genotype: Genotype | None, drawing: tuple[str, Figure] | None) -> list[str]:
     if genotype is None:
         return []
-    # A drawing needs cells; the text says also of a genotype without them what it is.
-    drawings = (
-        [_figure(f"The cells of the {genotype.space} genotype", draw_genotype(genotype))] if genotype.cells else []
-    )
+    if drawing is None and genotype.cells:
+        # A drawing needs cells; the text says also of a genotype without them what it is.
+        drawing = (f"The cells of the {genotype.space} genotype", draw_genotype(genotype))
     return [
-        *drawings,
+        _figure(*drawing) if drawing is not None else "",
         f'<pre tabindex="0">{escape(str(genotype))}</pre>',
-        '<p class="note">States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the '
-        "outputs of the two cells before.</p>",
+        f'<p class="note">{_states(genotype)}</p>',
         f'<details><summary>Genotype as JSON</summary><pre tabindex="0">{escape(genotype.to_json())}</pre></details>',
     ]
+
+
+def _states(genotype: Genotype) -> str:
+    """What the numbers in a genotype's text mean."""
+    if genotype.space == EXPRESSION:
+        return (
+            "States are counted from the columns of the data on, from 0, and then the nodes. Edges called powered, "
+            "multiply, divide and power multiply, divide or raise what their node has so far; all others are added."
+        )
+    return (
+        "States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the outputs of the "
+        "two cells before."
+    )
 
 
 def _figure(caption: str, figure: Figure) -> str:

@@ -6,7 +6,7 @@ push them apart afterwards. The steps are those of K. Sugiyama, S. Tagawa and M.
 Understanding of Hierarchical System Structures" (1981): layers, order, coordinates, curves.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -73,8 +73,8 @@ class _Item:
 class _Graph:
     """The layered graph: vertices come first among `items`; `chains[j]` are the items of link j from end to end."""
 
-    def __init__(self, vertices: Sequence[Size], links: Sequence[Link]) -> None:
-        layers = _layers(len(vertices), links)
+    def __init__(self, vertices: Sequence[Size], links: Sequence[Link], late: Collection[int]) -> None:
+        layers = _layers(len(vertices), links, late)
         self.items = [_Item(layer, size, CLEARANCE) for layer, size in zip(layers, vertices, strict=True)]
         self.links = links
         self.chains: list[list[int]] = []
@@ -97,17 +97,16 @@ class _Graph:
                 self.before[end].append(start)
 
 
-def arrange(vertices: Sequence[Size], links: Sequence[Link]) -> Layout:
+def arrange(vertices: Sequence[Size], links: Sequence[Link], *, late: Collection[int] = ()) -> Layout:
     """Lay out a graph whose links lead from lower to higher vertices; the last vertex stands alone on the right.
-
-    The links to the last vertex have no labels: it is the output, which operations do not lead to.
 
     Args:
         vertices: the size of every vertex.
         links: the edges; parallel edges are kept apart.
+        late: vertices without an incoming link that stand just before what they lead to, not on the left.
 
     Raises:
-        ValueError: a link does not lead from a lower to a higher vertex, or one to the last vertex has a label.
+        ValueError: a link does not lead from a lower to a higher vertex.
 
     >>> layout = arrange([Size(1.0, 1.0)] * 3, [Link(0, 1, Size(2.0, 0.5)), Link(1, 2, None)])
     >>> layout.vertices[0].x < layout.labels[0].x < layout.vertices[1].x
@@ -116,9 +115,7 @@ def arrange(vertices: Sequence[Size], links: Sequence[Link]) -> Layout:
     for link in links:
         if not 0 <= link.source < link.target < len(vertices):
             raise ValueError(f"links: {link} must lead from a lower to a higher of {len(vertices)} vertices.")
-        if link.label is not None and link.target == len(vertices) - 1:
-            raise ValueError(f"links: {link} leads to the last vertex and must have no label.")
-    graph = _Graph(vertices, links)
+    graph = _Graph(vertices, links, late)
     _order(graph)
     _settle(graph)
     leaving, entering = _ports(graph, side=0), _ports(graph, side=-1)
@@ -127,12 +124,16 @@ def arrange(vertices: Sequence[Size], links: Sequence[Link]) -> Layout:
     return _coordinates(graph, len(vertices), leaving, entering)
 
 
-def _layers(count: int, links: Sequence[Link]) -> list[int]:
-    """The longest path to each vertex, doubled to leave the odd layers to labels."""
+def _layers(count: int, links: Sequence[Link], late: Collection[int]) -> list[int]:
+    """The longest path to each vertex, doubled to leave the odd layers to labels; the last vertex is the output."""
     layers = [0] * count
     for link in sorted(links, key=lambda link: link.target):
         layers[link.target] = max(layers[link.target], layers[link.source] + 2)
-    layers[-1] = max(layers[:-1], default=-1) + 1
+    labelled = any(link.label is not None for link in links if link.target == count - 1)
+    layers[-1] = max(layers[:-1], default=-1) + (2 if labelled else 1)
+    for vertex in late:
+        nearest = min((layers[link.target] for link in links if link.source == vertex), default=1)
+        layers[vertex] = (nearest - 1) // 2 * 2
     return layers
 
 

@@ -6,6 +6,7 @@ from archgrad.runs.folder import RunFolder, read_json, write_json
 from archgrad.runs.network import SavedNetwork, load_network, save_network
 from archgrad.runs.progress import progress
 from archgrad.runs.recorder import CHECKPOINT_SECONDS, Recorder
+from archgrad.runs.rounds import rounds
 
 __all__ = [
     "CHECKPOINT_SECONDS",
@@ -18,6 +19,7 @@ __all__ = [
     "progress",
     "read_checkpoint",
     "read_json",
+    "rounds",
     "save_network",
     "write_checkpoint",
     "write_json",

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("archgrad", "torch", "numpy", "scikit-learn", "safetensors")
+PACKAGES = ("archgrad", "torch", "numpy", "scipy", "scikit-learn", "sympy", "safetensors")
 
 
 def environment() -> dict[str, Any]:

@@ -17,16 +17,18 @@ Decoder: TypeAlias = Callable[..., tuple[tuple[Edge, ...], ...]]
 class Space(Protocol):
     """The contract between a search space and the driver.
 
-    `groups` gives the logits their shapes. `supernet()` makes the module whose `forward(inputs, mixture)` evaluates the
-    relaxed architecture; its parameters are w and never contain α. `decode` turns a mixture into a genotype and
-    `network` a genotype into a plain module. `check_data` raises a ValueError where inputs do not fit the space.
+    `groups` gives the logits their shapes. `ensemble` is () or (members,): so many searches side by side, which the
+    driver keeps apart; logits are [*ensemble, edges, candidates] and all parameters of the supernet [*ensemble, …].
+    `supernet()` makes the module whose `forward(inputs, mixture)` evaluates the relaxed architecture; its parameters
+    are w and never contain α. `decode` turns a mixture into a genotype and `network` a genotype into a plain module.
+    `check_data` raises a ValueError where inputs do not fit the space.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def num_classes(self) -> int: ...
+    def ensemble(self) -> tuple[int, ...]: ...
 
     @property
     def groups(self) -> tuple[LogitGroup, ...]: ...
@@ -40,3 +42,11 @@ class Space(Protocol):
     def check_data(self, shape: tuple[int, ...], num_classes: int | None) -> None: ...
 
     def random_genotype(self, generator: np.random.Generator) -> Genotype: ...
+
+
+@runtime_checkable
+class ImageSpace(Space, Protocol):
+    """A space whose networks classify images."""
+
+    @property
+    def num_classes(self) -> int: ...

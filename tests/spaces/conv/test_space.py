@@ -117,3 +117,7 @@ def test_the_smallest_images_pass():
         space.check_data((3, size, size), None)
         mixture = {group.name: torch.full(group.shape, 1 / 8) for group in space.groups}
         assert space.supernet()(torch.randn(2, 3, size, size), mixture).isfinite().all()
+
+
+def test_a_search_of_cells_is_no_ensemble():
+    assert ConvCellSpace().ensemble == ()

@@ -83,6 +83,11 @@ class ConvCellSpace:
         return CONV_CELL
 
     @property
+    def ensemble(self) -> tuple[int, ...]:
+        """One search, none beside it."""
+        return ()
+
+    @property
     def groups(self) -> tuple[LogitGroup, ...]:
         """The logits of the normal and of the reduction cell."""
         return tuple(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from archgrad.bench import METHODS, REFERENCE, BenchmarkSettings, measure, run_benchmark
+from archgrad.bench.steps import METHODS, REFERENCE, BenchmarkSettings, measure, run_benchmark
 
 TINY = BenchmarkSettings(channels=4, layers=3, batch_size=2, image_size=8, steps=1, device="cpu")
 
@@ -15,7 +15,7 @@ def test_every_variant_runs(variant):
 
 
 def test_each_variant_gets_a_process_of_its_own_and_a_row(capsys, monkeypatch):
-    monkeypatch.setattr("archgrad.bench.METHODS", {"first order": METHODS["first order"]})
+    monkeypatch.setattr("archgrad.bench.steps.METHODS", {"first order": METHODS["first order"]})
     found = run_benchmark(TINY)
     assert list(found) == [REFERENCE, "first order"]
     assert "÷ ref." in capsys.readouterr().out

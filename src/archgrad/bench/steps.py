@@ -136,9 +136,9 @@ def run_benchmark(settings: BenchmarkSettings) -> dict[str, Measurement]:
     for variant in (REFERENCE, *METHODS):
         console.print(f"measuring {variant} …", style="dim")
         arguments = json.dumps({"variant": variant, "settings": asdict(settings)})
-        answer = subprocess.run(
-            [sys.executable, "-m", "archgrad.bench", arguments], capture_output=True, text=True, check=False
-        )
+        # The package imports this module before it is run by name, which is what `runpy` warns of.
+        quietly = [sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-m", "archgrad.bench.steps"]
+        answer = subprocess.run([*quietly, arguments], capture_output=True, text=True, check=False)
         if answer.returncode:
             raise RuntimeError(f"bench: measuring {variant!r} failed:\n{answer.stderr}")
         found[variant] = Measurement(**json.loads(answer.stdout))
