@@ -194,7 +194,9 @@ def _without_rounding(expression: sympy.Expr) -> Any:
 def simplified(expression: sympy.Expr) -> sympy.Expr:
     """The shortest of some ways to write an expression; none of them can take long."""
     ways = [expression]
-    if complexity(expression) < 150:
+    # Multiplying out a high power of a sum takes minutes.
+    steep = any(p.base.is_Add and p.exp.is_Integer and abs(int(p.exp)) > 6 for p in expression.atoms(sympy.Pow))
+    if complexity(expression) < 150 and not steep:
         expanded: Any = sympy.expand(expression)
         ways += [expanded, sympy.factor_terms(expanded), sympy.together(expression), sympy.powsimp(expression)]
         together: Any = sympy.together(expanded)
