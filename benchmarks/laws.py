@@ -7,6 +7,7 @@ python benchmarks/laws.py --states 10
 
 import argparse
 import time
+from typing import Any
 
 import numpy as np
 import sympy
@@ -47,7 +48,7 @@ def main() -> None:
     states = parser.parse_args().states
     print("| law | recovered | slowest | found at state 0 |\n|---|---|---|---|")
     for name, law, table, arguments in cases():
-        symbols = sorted(law.free_symbols, key=str)
+        symbols: list[Any] = sorted(law.free_symbols, key=str)
         columns = table.T[: len(symbols)]
         target = np.broadcast_to(sympy.lambdify(symbols, law)(*columns), len(table)).astype(float)
         found, seconds = [], []

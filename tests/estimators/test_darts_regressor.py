@@ -250,7 +250,7 @@ def test_a_primitive_of_ones_own_is_found_saved_and_loaded(tmp_path):
     model.fit(X, 3 * np.exp(-(X[:, 0] ** 2)))
     assert model.sympy() == 3 * sympy.exp(-(sympy.Symbol("x0") ** 2))
     model.save(tmp_path / "m.json")
-    again = DARTSRegressor.load(tmp_path / "m.json", primitives=[own])
+    again = DARTSRegressor.load(tmp_path / "m.json", primitives=("mult", own))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     with pytest.raises(ValueError, match="gauss"):
         DARTSRegressor.load(tmp_path / "m.json")

@@ -66,6 +66,7 @@ def test_real_targets_have_no_probabilities(quick):
         ("probability_sample", [0.5, 1.0], "needs outcomes 0 and 1"),
         ("probability_distribution", [[0.5, 0.4]], "needs rows that sum to 1"),
         ("class", [[1, 2]], "needs one label a row"),
+        ("class", [1, 1], "needs at least two labels, got only \\[1\\]"),
         ("number", [1.0], "output_type: 'number' is unknown"),
     ],
 )

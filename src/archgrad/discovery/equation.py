@@ -84,8 +84,9 @@ class Equation:
         return as_latex(self.expression)
 
     def source(self, library: str = "jax") -> str:
-        """A Python function of the table in the words of "jax" or "numpy", as text; it returns η for probabilities."""
-        return as_source(self.expression, dict(zip(self.names, self.columns, strict=True)), library=library)
+        """A Python function of the table in the words of "jax" or "numpy", as text."""
+        formula = self.expression if self.link == "identity" else 1 / (1 + sympy.exp(-self.expression))
+        return as_source(formula, dict(zip(self.names, self.columns, strict=True)), library=library)
 
     def torch_module(self) -> ExpressionNetwork:
         """The law as a plain torch module: tables [rows, columns] in, predictions [rows] out, in float64."""

@@ -309,7 +309,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
         return Plan(
             primitives=tuple(primitive_of(choice) for choice in self.primitives),
             nodes=self.num_graph_nodes,
-            strategy=self.strategy,
+            strategy="enumeration" if (self.strategy, self.max_epochs) == ("full", 0) else self.strategy,
             rounds=self.rounds,
             time_limit=self.time_limit,
             target_loss=self.target_loss,
@@ -342,6 +342,11 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
         """The problems that other data make, over the columns of the chosen equations."""
         check_is_fitted(self)
         table, targets, weights = self._checked(X, y, sample_weight, reset=False)
+        if targets.values.shape[1] != self.targets_.values.shape[1]:
+            raise ValueError(
+                f"y: has {targets.values.shape[1]} outputs, but the estimator was fitted to "
+                f"{self.targets_.values.shape[1]}."
+            )
         self.targets_ = targets
         problems = []
         for output, equation in zip(targets.outputs, self._all_chosen(), strict=True):

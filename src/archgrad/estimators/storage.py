@@ -13,7 +13,7 @@ from archgrad.discovery.snap import CONSTANTS
 from archgrad.estimators.targets import Targets
 from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
-from archgrad.ops.symbolic import Primitive
+from archgrad.ops.symbolic import PRIMITIVES, Primitive
 
 FORMAT = "archgrad.regressor"
 VERSION = 1
@@ -60,8 +60,11 @@ def read(kind: type, path: Path, primitives: Sequence[Primitive]) -> Any:
         raise ValueError(f"{path}: not a saved DARTSRegressor, its 'format' is not {FORMAT!r}.")
     if document["version"] > VERSION:
         raise ValueError(f"{path}: version {document['version']} is newer than this archgrad reads ({VERSION}).")
-    own = {primitive.name: primitive for primitive in primitives}
+    own = {primitive.name: primitive for primitive in primitives if isinstance(primitive, Primitive)}
     chosen = [own.get(name, name) for name in document["primitives"]]
+    missing = [name for name in chosen if isinstance(name, str) and name not in PRIMITIVES]
+    if missing:
+        raise ValueError(f"{path}: needs the primitives {missing} of the user's own; give them as `primitives`.")
     estimator = kind(**{**document["arguments"], "primitives": tuple(chosen)})
     names = document["names"]
     estimator.n_features_in_ = len(names)

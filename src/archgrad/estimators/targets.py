@@ -51,6 +51,8 @@ class Targets:
             if targets.ndim != 1:
                 raise ValueError(f"y: output_type='class' needs one label a row, got the shape {targets.shape}.")
             labels, where = np.unique(targets, return_inverse=True)
+            if len(labels) < 2:
+                raise ValueError(f"y: output_type='class' needs at least two labels, got only {labels.tolist()}.")
             values = np.eye(len(labels))[where]
             return cls(kind, values, True, labels, int(values.sum(axis=0).argmax()))
         values = targets.reshape(len(targets), -1).astype(np.float64)
