@@ -291,7 +291,7 @@ class DARTSRegressor(RegressorMixin, BaseEstimator):
         storage.write(self, Path(path))
 
     @classmethod
-    def load(cls, path: str | Path, *, primitives: Sequence[Primitive] = ()) -> "DARTSRegressor":
+    def load(cls, path: str | Path, *, primitives: Sequence[str | Primitive] = ()) -> "DARTSRegressor":
         """Read what `save` wrote; primitives of the user's own have to be given again."""
         return storage.read(cls, Path(path), primitives)
 

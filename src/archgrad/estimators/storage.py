@@ -46,7 +46,7 @@ def write(estimator: Any, path: Path) -> None:
     write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
 
 
-def read(kind: type, path: Path, primitives: Sequence[Primitive]) -> Any:
+def read(kind: type, path: Path, primitives: Sequence[str | Primitive]) -> Any:
     """Build an estimator from what `write` wrote.
 
     Raises:
