@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from archgrad.bilevel import Searcher, SearchState
+from archgrad.bilevel import Searcher
 from archgrad.data.tables import TableStream
 from archgrad.decode import argmax, beam
 from archgrad.discovery.candidates import Parts
@@ -51,10 +51,8 @@ class _Deadline(Callback):
             loop.stop()
 
 
-def searched(
-    search: GradientSearch, parts: Parts, plan: Plan, *, deadline: float = float("inf")
-) -> tuple[np.ndarray, np.ndarray, SearchState]:
-    """Search; return the mixtures [members, edges, candidates], best first, their held-out losses, and the state."""
+def searched(search: GradientSearch, parts: Parts, plan: Plan, *, deadline: float = float("inf")) -> np.ndarray:
+    """Search; return the mixtures [members, edges, candidates], those of the lowest held-out losses first."""
     settings = plan.settings
     task = Regression(link=parts.train.link)
     searcher = Searcher(search.space, steps_per_epoch=1, method=plan.method, settings=settings, task=task, device="cpu")
@@ -71,19 +69,17 @@ def searched(
         inputs, targets = _tensors(parts.validation, parts.train)
         losses = task.member_losses(state.supernet(inputs, mixture), targets).numpy()
     order = np.argsort(np.where(np.isfinite(losses), losses, np.inf), kind="stable")
-    return mixture["edges"].numpy()[order].astype(np.float64), losses[order], state
+    return mixture["edges"].numpy()[order].astype(np.float64)
 
 
 def searched_mixture(search: GradientSearch, parts: Parts, plan: Plan) -> np.ndarray:
     """The mixture [edges, candidates] of the best member."""
-    return searched(search, parts, plan)[0][0]
+    return searched(search, parts, plan)[0]
 
 
-def decoded_candidates(
-    search: GradientSearch, parts: Parts, plan: Plan, *, deadline: float
-) -> Iterator[tuple[Cell, np.ndarray | None]]:
-    """Different graphs that the mixtures decode to, at most `MOST_GRAPHS`, and starts for their refit."""
-    mixtures, _, _ = searched(search, parts, plan, deadline=deadline)
+def decoded_candidates(search: GradientSearch, parts: Parts, plan: Plan, *, deadline: float) -> Iterator[Cell]:
+    """Different graphs that the mixtures decode to, at most `MOST_GRAPHS`."""
+    mixtures = searched(search, parts, plan, deadline=deadline)
     found: dict[Genotype, None] = {}
     (group,) = search.space.groups
     for member, mixture in enumerate(mixtures):
@@ -94,7 +90,7 @@ def decoded_candidates(
         if len(found) >= MOST_GRAPHS:
             break
     for genotype in list(found)[:MOST_GRAPHS]:
-        yield genotype.cells[0], None
+        yield genotype.cells[0]
 
 
 def _tensors(part: Problem, scale: Problem) -> tuple[torch.Tensor, torch.Tensor]:

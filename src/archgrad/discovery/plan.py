@@ -87,8 +87,7 @@ class Plan:
     def __post_init__(self) -> None:
         whole("num_graph_nodes", self.nodes, 1)
         one_of("strategy", self.strategy, STRATEGIES)
-        for name in ("enumeration_limit",):
-            whole(name, getattr(self, name), 0)
+        whole("enumeration_limit", self.enumeration_limit, 0)
         for name in ("restarts", "most_equations"):
             whole(name, getattr(self, name), 1)
         if self.rounds is not None:

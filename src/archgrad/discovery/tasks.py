@@ -75,14 +75,13 @@ class GradientTask:
 
     def __call__(self, parts: Parts, plan: Plan, deadline: float) -> list[Candidate]:
         found: list[Candidate] = []
-        for place, (cell, warm) in enumerate(decoded_candidates(self.search, parts, plan, deadline=deadline)):
+        for place, cell in enumerate(decoded_candidates(self.search, parts, plan, deadline=deadline)):
             found += fit_candidate(
                 cell,
                 parts,
                 np.random.default_rng(derive(plan.seed, *self.key, place)),
                 effort=DECODED,
                 stage=self.stage,
-                warm=warm,
                 primitives=plan.custom,
             )
         return found
