@@ -364,7 +364,7 @@ CHANGES = {
 
 
 def test_all_settings_are_tried():
-    assert {field.name for field in fields(SearchSettings)} == {*CHANGES, "patience", "workers"}
+    assert {field.name for field in fields(SearchSettings)} == {*CHANGES, "patience", "unrolled_clip", "workers"}
 
 
 @pytest.fixture(scope="module")
@@ -379,6 +379,13 @@ def test_every_setting_changes_the_search(tiny_space, tiny_data, base_results, n
     base, other = fingerprint(base_results[order]), fingerprint(result)
     assert any(not torch.equal(tensor, other[name]) for name, tensor in base.items())
     assert all(tensor.isfinite().all() for tensor in other.values())
+
+
+def test_the_clip_of_the_unrolled_step_changes_the_second_order_alone(tiny_space, tiny_data, base_results):
+    for order, changes in ((1, False), (2, True)):
+        base = fingerprint(base_results[order])
+        other = fingerprint(quick(tiny_space, tiny_data, method=darts(order=order), unrolled_clip=0.01))
+        assert any(not torch.equal(tensor, other[name]) for name, tensor in base.items()) == changes
 
 
 def test_patience_stops(tiny_space, tiny_data):

@@ -44,6 +44,7 @@ def test_defaults_are_those_of_the_paper_and_its_code():
         ("learning_rate", math.nan, "must be above 0"),
         ("logits_learning_rate", -1.0, "must be above 0"),
         ("gradient_clip", 0.0, "must be above 0"),
+        ("unrolled_clip", 0.0, "must be above 0"),
         ("final_learning_rate", -0.1, "must be at least 0"),
         ("weight_decay", -0.1, "must be at least 0"),
         ("logits_weight_decay", math.nan, "must be at least 0"),

@@ -9,6 +9,7 @@ One iteration takes an architecture step, then a weight step with the updated lo
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,10 +35,10 @@ from archgrad.optimization import clip_members, descend, require_finite, set_rat
 from archgrad.relax import Sampled
 from archgrad.schedule import cosine
 from archgrad.seeding import derive, generator
-from archgrad.settings import SearchSettings, changed
+from archgrad.settings import BilevelSettings, SearchSettings, changed
 from archgrad.spaces.space import ImageSpace, Space
 from archgrad.state import SearchState
-from archgrad.tasks import Carry, Classification, Evaluation, Task
+from archgrad.tasks import Classification, Evaluation, RateScaling, Task
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Searcher:
         *,
         steps_per_epoch: int,
         method: Method | str | None = None,
-        settings: SearchSettings | None = None,
+        settings: BilevelSettings | None = None,
         task: Task | None = None,
         device: str | torch.device = "auto",
     ) -> None:
@@ -137,6 +138,8 @@ class Searcher:
         settings, progress = self.settings, state.progress
         epoch = progress.step // self.steps_per_epoch
         rate = cosine(settings.learning_rate, settings.final_learning_rate, epoch=epoch, epochs=settings.epochs)
+        if isinstance(self.task, RateScaling):
+            rate *= self.task.rate_factor(train_batch)
         set_rate(state.weight_optimizer, rate)
         info: dict[str, float] = {}
         carries = dict(state.carries)  # all updates see those that the step began with
@@ -221,17 +224,24 @@ class Searcher:
         return mixture
 
     def _evaluate(
-        self, state: SearchState, weights: Weights, mixture: Mixture, *, batch: Batch, carry: Carry
+        self, state: SearchState, weights: Weights, mixture: Mixture, *, part: str, batch: Batch
     ) -> Evaluation:
-        """The loss at any (w, p)."""
+        """The loss of a part's batch at any (w, p)."""
 
-        def forward(inputs: Tensor) -> Any:
+        def forward(inputs: Any) -> Any:
             return functional_call(state.supernet, weights, (inputs, mixture))
 
         # The product with the second derivative is small beside bfloat16's rounding.
         precision = "float32" if mixed_derivatives_wanted() else self.settings.precision
-        with autocast(self.device, precision):
-            return self.task.evaluate(forward, batch, carry)
+        with autocast(self.device, precision), self._seeded(state, part):
+            return self.task.evaluate(forward, batch, state.carries[part])
+
+    @contextmanager
+    def _seeded(self, state: SearchState, part: str) -> Iterator[None]:
+        """Random layers draw the same in all evaluations of a batch, and torch's own generators stay as they were."""
+        with preserved_randomness(self.device):
+            torch.manual_seed(derive(state.seed, "layers", part, state.progress.step))
+            yield
 
     def _architecture_step(
         self, state: SearchState, train_batch: Batch, validation_batch: Batch, rate: float
@@ -240,11 +250,11 @@ class Searcher:
 
         def train_loss(weights: Weights, logits: Logits) -> Tensor:
             mixture = self._relax(logits, state)
-            return self._evaluate(state, weights, mixture, batch=train_batch, carry=state.carries["train"]).loss
+            return self._evaluate(state, weights, mixture, part="train", batch=train_batch).loss
 
         def validation_loss(weights: Weights, logits: Logits) -> Tensor:
-            mixture, carry = self._relax(logits, state), state.carries["validation"]
-            evaluations.append(self._evaluate(state, weights, mixture, batch=validation_batch, carry=carry))
+            mixture = self._relax(logits, state)
+            evaluations.append(self._evaluate(state, weights, mixture, part="validation", batch=validation_batch))
             penalties = (penalty(mixture, self.space.groups) for penalty in self.method.penalties)
             return sum(penalties, evaluations[-1].loss)
 
@@ -254,6 +264,7 @@ class Searcher:
             learning_rate=rate,
             momentum=self.settings.momentum,
             weight_decay=self.settings.weight_decay,
+            gradient_clip=self.settings.unrolled_clip,
             buffers={
                 name: buffer
                 for name, parameter in parameters.items()
@@ -276,13 +287,13 @@ class Searcher:
     def _weight_step(self, state: SearchState, batch: Batch) -> Evaluation:
         with torch.no_grad():
             mixture = self._relax(state.logits, state)
-        with autocast(self.device, self.settings.precision):
+        with autocast(self.device, self.settings.precision), self._seeded(state, "train"):
             evaluation = self.task.evaluate(
                 lambda inputs: state.supernet(inputs, mixture), batch, state.carries["train"]
             )
         descend(
             state.weight_optimizer,
-            evaluation.loss,
+            evaluation.loss if evaluation.penalty is None else evaluation.loss + evaluation.penalty,
             network=state.supernet,
             gradient_clip=self.settings.gradient_clip,
             step=state.progress.step,

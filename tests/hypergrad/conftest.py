@@ -26,9 +26,12 @@ def quadratic():
         w, alpha = torch.cat([weights["first"], weights["second"]]), torch.cat([logits["x"][0], logits["y"][0]])
         return (w - target).square().sum() / 2 + slope @ alpha
 
-    def closed_form(rate=0.0, momentum=0.0, decay=0.0, buffered=True):
-        direction = weight - matrix @ logit + decay * weight + momentum * buffer * buffered
-        return slope + rate * matrix.T @ (weight - rate * direction - target)
+    def clipped(vector, bound):
+        return vector if bound is None else vector * min(1.0, bound / float(vector.norm()))
+
+    def closed_form(rate=0.0, momentum=0.0, decay=0.0, buffered=True, clip=None):
+        direction = clipped(weight - matrix @ logit, clip) + decay * weight + momentum * buffer * buffered
+        return slope + rate * matrix.T @ clipped(weight - rate * direction - target, clip)
 
     return SimpleNamespace(
         train=train,

@@ -7,7 +7,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archgrad.hypergrad import FirstOrder, InnerStep, Losses, Unrolled, unrolled
+from archgrad.hypergrad import FiniteDifference, FirstOrder, InnerStep, Losses, Unrolled, unrolled
 
 RATES = st.floats(0.0, 1.0)
 
@@ -28,6 +28,22 @@ def test_closed_form(quadratic, rate, momentum, decay, buffered):
     found = hypergradient(quadratic, learning_rate=rate, momentum=momentum, weight_decay=decay, buffers=buffers)
     expected = quadratic.closed_form(rate, momentum, decay, buffered)
     torch.testing.assert_close(flat(found), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("estimator", [Unrolled(), FiniteDifference()])
+@pytest.mark.parametrize("bound", [0.25, 1.0, 1e6])
+def test_clipping_bounds_the_gradient_before_the_step_and_the_vector_of_the_product(quadratic, estimator, bound):
+    inner = {"learning_rate": 0.3, "momentum": 0.9, "weight_decay": 0.1, "buffers": quadratic.buffers}
+    found = flat(hypergradient(quadratic, estimator, **inner, gradient_clip=bound))
+    expected = quadratic.closed_form(0.3, 0.9, 0.1, clip=bound)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    unbounded = quadratic.closed_form(0.3, 0.9, 0.1)
+    assert torch.allclose(expected, unbounded) == (bound == 1e6)
+
+
+def test_a_gradient_of_zero_stays_zero():
+    zero = {"w": torch.zeros(3)}
+    assert torch.equal(InnerStep(learning_rate=1.0, gradient_clip=0.25).clipped(zero)["w"], zero["w"])
 
 
 def test_total_derivative_of_a_curved_problem(curved, total_derivative):

@@ -33,6 +33,7 @@ class FiniteDifference:
 
         unrolled = detached(inner(detached(w), of_train), requires_grad=True)
         v, direct = joint_gradients(losses.validation(unrolled, alpha), unrolled, alpha)
+        v = inner.clipped(v)
 
         length = norm(v)
         if length == 0:

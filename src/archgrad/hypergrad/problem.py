@@ -31,22 +31,33 @@ class InnerStep:
     """Eq. 5, one step of gradient descent with momentum: w' = w − ξ (μ·b + ∇_w L_train(w, α) + λ·w).
 
     `learning_rate` ξ, `momentum` μ, `weight_decay` λ, and `buffers` b, the momentum buffers by name (absent: zero).
-    Clipping is not applied, as in the public code.
+    `gradient_clip` bounds ‖∇_w L_train‖ before the step, and ‖v‖ in the products of the second order; None bounds
+    nothing. The bound's own derivative is left out of the products. The public code clips for recurrent cells, and not
+    for convolutional ones.
 
-    Reference: arXiv:1806.09055, Eq. 6; momentum and decay as in the public code.
+    Reference: arXiv:1806.09055, Eq. 6; momentum, decay and clipping as in the public code.
     """
 
     learning_rate: float
     momentum: float = 0.0
     weight_decay: float = 0.0
     buffers: Weights = field(default_factory=dict)
+    gradient_clip: float | None = None
 
     def __call__(self, weights: Weights, gradients: Weights) -> Weights:
         """Return w'; `weights` stay as they are."""
+        gradients = self.clipped(gradients)
         return {
             name: weight - self.learning_rate * self._direction(name, weight, gradients[name])
             for name, weight in weights.items()
         }
+
+    def clipped(self, gradients: Weights) -> Weights:
+        """The gradients, scaled down to the bound where their norm is above it."""
+        if self.gradient_clip is None:
+            return gradients
+        scale = (self.gradient_clip / norm(gradients)).clamp(max=1.0)  # a norm of 0 gives infinity, hence 1
+        return {name: scale * gradient for name, gradient in gradients.items()}
 
     def _direction(self, name: str, weight: Tensor, gradient: Tensor) -> Tensor:
         direction = gradient.add(weight, alpha=self.weight_decay)

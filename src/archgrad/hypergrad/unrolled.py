@@ -29,6 +29,7 @@ class Unrolled:
         unrolled = detached(inner(detached(w), detached(of_train)), requires_grad=True)
         beta = detached(logits, requires_grad=True)
         v, direct = joint_gradients(losses.validation(unrolled, beta), unrolled, beta)
+        v = inner.clipped(v)
 
         # A gradient that does not depend on α, such as that of an unused weight, has no graph.
         linked = [name for name, gradient in of_train.items() if gradient.requires_grad]
