@@ -1,5 +1,6 @@
-"""Data: labelled images, where they come from, how they are split, augmented and streamed."""
+"""Data: labelled images, where they come from, how they are split, augmented and streamed; texts are in `text`."""
 
+from archgrad.data import text
 from archgrad.data.archives import from_npz, npz_pair
 from archgrad.data.augment import (
     CIFAR10_MEAN,
@@ -40,4 +41,5 @@ __all__ = [
     "load",
     "npz_pair",
     "stratified_split",
+    "text",
 ]
