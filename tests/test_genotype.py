@@ -6,7 +6,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archgrad.genotype import AMOEBANET, DARTS_V1, DARTS_V2, NASNET, PUBLISHED, VERSION, Cell, Edge, Genotype
+from archgrad.genotype import (
+    AMOEBANET,
+    CONV_CELL,
+    DARTS_V1,
+    DARTS_V1_RECURRENT,
+    DARTS_V2,
+    DARTS_V2_RECURRENT,
+    ENAS_RECURRENT,
+    NASNET,
+    PUBLISHED,
+    RECURRENT_CELL,
+    VERSION,
+    Cell,
+    Edge,
+    Genotype,
+    published,
+)
 
 SHORT = {"sep3": "sep_conv_3x3", "dil3": "dil_conv_3x3", "skip": "skip_connect"}
 SHORT |= {"max": "max_pool_3x3", "avg": "avg_pool_3x3"}
@@ -144,8 +160,50 @@ def test_published_cells(genotype, normal, reduce):
         assert genotype[name].inputs == 2
 
 
+@pytest.mark.parametrize(
+    ("genotype", "activations", "predecessors", "outputs"),
+    [
+        (
+            ENAS_RECURRENT,
+            "tanh tanh relu tanh tanh relu relu relu relu relu relu",
+            (0, 1, 1, 3, 3, 3, 4, 7, 8, 8, 8),
+            (2, 5, 6, 9, 10, 11),
+        ),
+        (
+            DARTS_V1_RECURRENT,
+            "relu relu tanh relu relu identity relu relu",
+            (0, 1, 2, 3, 4, 1, 5, 1),
+            (1, 2, 3, 4, 5, 6, 7, 8),
+        ),
+        (
+            DARTS_V2_RECURRENT,
+            "sigmoid relu relu identity tanh sigmoid tanh relu",
+            (0, 1, 1, 1, 2, 5, 3, 5),
+            (1, 2, 3, 4, 5, 6, 7, 8),
+        ),
+    ],
+)
+def test_published_recurrent_cells(genotype, activations, predecessors, outputs):
+    assert genotype.space == "recurrent_cell"
+    (cell,) = genotype.cells
+    assert cell.name == "recurrent"
+    assert cell.inputs == 1
+    assert cell.operations == tuple(activations.split())
+    assert tuple(edge.source for (edge,) in cell.nodes) == predecessors
+    assert cell.outputs == outputs
+    assert Genotype.from_json(genotype.to_json()) == genotype
+
+
 def test_published_by_name():
-    assert set(PUBLISHED) == {"NASNET", "AMOEBANET", "DARTS_V1", "DARTS_V2"}
+    assert set(published(CONV_CELL)) == {"NASNET", "AMOEBANET", "DARTS_V1", "DARTS_V2"}
+    assert set(published(RECURRENT_CELL)) == {"ENAS_RECURRENT", "DARTS_V1_RECURRENT", "DARTS_V2_RECURRENT"}
+    assert published(CONV_CELL) | published(RECURRENT_CELL) == PUBLISHED
+    assert len(set(PUBLISHED.values())) == 7
     assert PUBLISHED["DARTS_V2"] is DARTS_V2
     assert "sep_conv_7x7" in NASNET["reduce"].operations
     assert "conv_7x1_1x7" in AMOEBANET["reduce"].operations
+
+
+def test_published_names_the_spaces_that_it_knows():
+    with pytest.raises(ValueError, match=r"space: 'conv_cel' is unknown.*Allowed: conv_cell, recurrent_cell"):
+        published("conv_cel")

@@ -1,7 +1,7 @@
 """Discrete architectures: what a search finds and what a network is built from.
 
 A genotype is frozen and hashable, reads and writes JSON, prints as a table of nodes, and needs no search space to be
-stored, compared or drawn. The published convolutional genotypes stand at the end as literals.
+stored, compared or drawn. The published genotypes stand at the end as literals.
 """
 
 import json
@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from archgrad.checks import one_of
+
 FORMAT = "archgrad.genotype"
 VERSION = 1
 
 CONV_CELL = "conv_cell"
 """The space of convolutional cells, as genotypes name it."""
+
+RECURRENT_CELL = "recurrent_cell"
+"""The space of recurrent cells, as genotypes name it."""
 
 
 class Edge(NamedTuple):
@@ -30,7 +35,8 @@ class Edge(NamedTuple):
 class Cell:
     """A decoded cell: states 0 … inputs−1 are its inputs, state inputs+i is the sum of the edges in `nodes[i]`.
 
-    `outputs` lists the states which the cell's output is made of (concatenated in convolutional cells).
+    `outputs` lists the states which the cell's output is made of: concatenated in convolutional cells, averaged in
+    recurrent ones. The one input of a recurrent cell is its initial state, made of x_t and h_{t−1}.
 
     Raises:
         ValueError: a node reads a state that comes later or does not exist, or an output is no state.
@@ -154,15 +160,20 @@ def _read_state(value: object) -> int:
     return value
 
 
-def _cell(name: str, nodes: str, outputs: Sequence[int]) -> Cell:
+def _cell(name: str, nodes: str, outputs: Sequence[int], *, inputs: int = 2) -> Cell:
     """Read a cell from the compact notation of the papers: edges `operation source`, nodes separated by `|`."""
     words = [node.split() for node in nodes.split("|")]
     pairs = [zip(node[::2], node[1::2], strict=True) for node in words]
-    return Cell(name, tuple(tuple(Edge(name, int(source)) for name, source in node) for node in pairs), tuple(outputs))
+    edges = tuple(tuple(Edge(operation, int(source)) for operation, source in node) for node in pairs)
+    return Cell(name, edges, tuple(outputs), inputs)
 
 
 def _convolutional(normal: Cell, reduce: Cell) -> Genotype:
     return Genotype(CONV_CELL, (normal, reduce))
+
+
+def _recurrent(nodes: str, outputs: Sequence[int]) -> Genotype:
+    return Genotype(RECURRENT_CELL, (_cell("recurrent", nodes, outputs, inputs=1),))
 
 
 NASNET = _convolutional(
@@ -229,5 +240,44 @@ DARTS_V2 = _convolutional(
 )
 """Second-order DARTS, arXiv:1806.09055, Figures 4 and 5."""
 
-PUBLISHED = {"NASNET": NASNET, "AMOEBANET": AMOEBANET, "DARTS_V1": DARTS_V1, "DARTS_V2": DARTS_V2}
-"""The published genotypes by name."""
+ENAS_RECURRENT = _recurrent(
+    "tanh 0 | tanh 1 | relu 1 | tanh 3 | tanh 3 | relu 3 | relu 4 | relu 7 | relu 8 | relu 8 | relu 8",
+    (2, 5, 6, 9, 10, 11),
+)
+"""The recurrent cell of ENAS, arXiv:1802.03268, as the DARTS code writes it."""
+
+DARTS_V1_RECURRENT = _recurrent(
+    "relu 0 | relu 1 | tanh 2 | relu 3 | relu 4 | identity 1 | relu 5 | relu 1",
+    range(1, 9),
+)
+"""The recurrent cell of first-order DARTS, arXiv:1806.09055, as the public code writes it."""
+
+DARTS_V2_RECURRENT = _recurrent(
+    "sigmoid 0 | relu 1 | relu 1 | identity 1 | tanh 2 | sigmoid 5 | tanh 3 | relu 5",
+    range(1, 9),
+)
+"""The recurrent cell of second-order DARTS, arXiv:1806.09055, as the public code writes it."""
+
+PUBLISHED = {
+    "NASNET": NASNET,
+    "AMOEBANET": AMOEBANET,
+    "DARTS_V1": DARTS_V1,
+    "DARTS_V2": DARTS_V2,
+    "ENAS_RECURRENT": ENAS_RECURRENT,
+    "DARTS_V1_RECURRENT": DARTS_V1_RECURRENT,
+    "DARTS_V2_RECURRENT": DARTS_V2_RECURRENT,
+}
+"""The published genotypes by name, of all spaces."""
+
+
+def published(space: str) -> dict[str, Genotype]:
+    """Return the published genotypes of one space by name.
+
+    Raises:
+        ValueError: no genotype of that space is published.
+
+    >>> list(published("recurrent_cell"))
+    ['ENAS_RECURRENT', 'DARTS_V1_RECURRENT', 'DARTS_V2_RECURRENT']
+    """
+    one_of("space", space, dict.fromkeys(genotype.space for genotype in PUBLISHED.values()))
+    return {name: genotype for name, genotype in PUBLISHED.items() if genotype.space == space}

@@ -1,8 +1,9 @@
 """From a run folder's contents to its pictures and its report."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +13,7 @@ from archgrad.genotype import Genotype
 from archgrad.loop import Record
 from archgrad.report import (
     Report,
+    Section,
     Table,
     draw_cell,
     draw_comparison,
@@ -20,8 +22,12 @@ from archgrad.report import (
     save_figure,
     write_report,
 )
+from archgrad.report.curves import PARTS, measured
 from archgrad.runs import RunFolder, read_json
 from archgrad.training import Score
+
+LANGUAGE = ("loss", "perplexity")
+"""What the curves of a language model show."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +41,60 @@ class ComparisonRow:
     seconds: float
 
 
+@runtime_checkable
+class Evaluated(Protocol):
+    """How well a language model predicts a text."""
+
+    @property
+    def perplexity(self) -> float: ...
+    @property
+    def bits_per_token(self) -> float: ...
+
+
+@runtime_checkable
+class LanguageScore(Protocol):
+    """What the training of a language model came to: its evaluations (None without that text), size, time, epochs."""
+
+    @property
+    def validation(self) -> Evaluated | None: ...
+    @property
+    def test(self) -> Evaluated | None: ...
+    @property
+    def parameters(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def history(self) -> Sequence[Record]: ...
+
+
+@dataclass(frozen=True)
+class LanguageRow:
+    """A language model of a comparison; without a genotype where it has no cell that was searched, such as an LSTM."""
+
+    name: str
+    genotype: Genotype | None
+    test_perplexity: float
+    validation_perplexity: float
+    parameters: int
+    seconds: float
+
+
 def report_search(
-    folder: RunFolder, groups: Sequence[LogitGroup], history: Sequence[Record], *, genotype: Genotype
+    folder: RunFolder,
+    groups: Sequence[LogitGroup],
+    history: Sequence[Record],
+    *,
+    genotype: Genotype,
+    quantities: Sequence[str] = ("loss", "accuracy"),
 ) -> None:
-    """Write the pictures of a search and its report into the folder: cells, mixtures over time, curves."""
-    figures = _save(folder, {**_cells(genotype), **_search_curves(groups, history)})
-    last = history[-1]
-    summary = [(name.replace("_", " "), f"{last[name]:.4g}") for name in last if name.endswith(("_accuracy", "_loss"))]
-    shown = [(caption, figure) for name, (caption, figure) in figures.items() if not name.startswith("cell_")]
-    _write(folder, "Architecture search", summary, figures=shown, tables=(), genotype=genotype)
+    """Write the pictures of a search and its report into the folder: cells, mixtures over time, curves.
+
+    `quantities` are those of `draw_history`; a perplexity that the records lack is the exponential of the loss.
+    """
+    curves = _search_curves(groups, history, genotype=genotype, quantities=quantities)
+    figures = _save(folder, {**_cells(genotype), **curves})
+    summary = _last(history[-1], quantities)
+    _write(folder, "Architecture search", summary, figures=_without_cells(figures), genotype=genotype)
 
 
 def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> None:
@@ -52,7 +103,49 @@ def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> N
     summary = [("parameters", f"{score.parameters:,}"), ("seconds", f"{score.seconds:.1f}")]
     if score.accuracy is not None:
         summary.insert(0, ("test accuracy", f"{score.accuracy:.2%}"))
-    _write(folder, "Training from scratch", summary, figures=[figures["curves"]], tables=(), genotype=genotype)
+    _write(folder, "Training from scratch", summary, figures=[figures["curves"]], genotype=genotype)
+
+
+def report_language_training(
+    folder: RunFolder,
+    score: LanguageScore,
+    *,
+    genotype: Genotype | None,
+    sample: str = "",
+    tables: Sequence[Table] = (),
+) -> None:
+    """Write the curves of a language model's training and its report into the folder.
+
+    Args:
+        folder: of the run, with its configuration and environment.
+        score: what the training came to; see `LanguageScore`.
+        genotype: of the cell, None for a network without one, such as an LSTM.
+        sample: text that the model made up, printed as it is; "" leaves it out.
+        tables: shown below the curves.
+    """
+    curves = draw_history(score.history, LANGUAGE)
+    figures = _save(folder, {**_cells(genotype), "curves": ("Loss in nats per token, and perplexity", curves)})
+    parts = [
+        (name, part) for name, part in (("test", score.test), ("validation", score.validation)) if part is not None
+    ]
+    summary = [
+        *((f"{name} perplexity", f"{part.perplexity:.2f}") for name, part in parts),
+        *((f"{name} bits per token", f"{part.bits_per_token:.3f}") for name, part in parts),
+        ("parameters", f"{score.parameters:,}"),
+        ("seconds", f"{score.seconds:.1f}"),
+    ]
+    sections = (
+        [Section("Sample", texts=[("Text that the trained model continued by itself", sample)])] if sample else ()
+    )
+    _write(
+        folder,
+        "Language model, trained from scratch",
+        summary,
+        figures=[figures["curves"]],
+        tables=tables,
+        genotype=genotype,
+        sections=sections,
+    )
 
 
 def report_comparison(
@@ -69,29 +162,122 @@ def report_comparison(
     pictures = {
         **_cells(found.genotype),
         "comparison": ("The found network beside random cells of its size", comparison),
-        **_search_curves(groups, history),
+        **_search_curves(groups, history, genotype=found.genotype),
     }
     figures = _save(folder, pictures)
-    shown = [(caption, figure) for name, (caption, figure) in figures.items() if not name.startswith("cell_")]
     details = Table(
         "Networks",
         ("network", "test accuracy", "parameters", "train seconds"),
         [(row.name, f"{row.accuracy:.2%}", row.parameters, round(row.seconds, 1)) for row in rows],
     )
-    summary = [(name, value) for name, value in table if name != "report"]
-    _write(folder, "Search, training and baseline", summary, figures=shown, tables=(details,), genotype=found.genotype)
+    _write(
+        folder,
+        "Search, training and baseline",
+        [(name, value) for name, value in table if name != "report"],
+        figures=_without_cells(figures),
+        tables=(details,),
+        genotype=found.genotype,
+    )
 
 
-def _cells(genotype: Genotype) -> dict[str, tuple[str, Figure]]:
-    return {f"cell_{cell.name}": (f"The {cell.name} cell", draw_cell(cell)) for cell in genotype.cells}
+def report_language_comparison(
+    folder: RunFolder,
+    found: LanguageRow,
+    random: Sequence[LanguageRow],
+    *,
+    others: Sequence[LanguageRow] = (),
+    table: Sequence[tuple[str, str]],
+    groups: Sequence[LogitGroup],
+    history: Sequence[Record],
+) -> None:
+    """Write the report of a whole job on text: the found cell beside random ones and others, and how it was found.
+
+    Args:
+        folder: of the job, with its configuration and environment.
+        found: the network of the found cell.
+        random: the networks of the random cells, drawn as a cloud with mean ± standard deviation.
+        others: further networks, such as an LSTM, drawn in a row each; their names differ.
+        table: the key numbers as (name, value); one called report is left out, as the page is the report.
+        groups: of the search.
+        history: of the search, one record per epoch.
+
+    Raises:
+        ValueError: the found network has no genotype.
+    """
+    if found.genotype is None:
+        raise ValueError(f"found: {found.name!r} has no genotype; allowed are networks of a found cell.")
+    comparison = draw_comparison(
+        found.test_perplexity,
+        [row.test_perplexity for row in random],
+        metric="test perplexity",
+        others={row.name: row.test_perplexity for row in others},
+    )
+    pictures = {
+        **_cells(found.genotype),
+        "comparison": ("The found cell beside random cells and other networks, lower is better", comparison),
+        **_search_curves(groups, history, genotype=found.genotype, quantities=LANGUAGE),
+    }
+    figures = _save(folder, pictures)
+    details = Table(
+        "Networks",
+        ("network", "test perplexity", "validation perplexity", "parameters", "train seconds"),
+        [
+            (
+                row.name,
+                f"{row.test_perplexity:.2f}",
+                f"{row.validation_perplexity:.2f}",
+                row.parameters,
+                round(row.seconds, 1),
+            )
+            for row in (found, *random, *others)
+        ],
+    )
+    _write(
+        folder,
+        "Search, training and baselines of a recurrent cell",
+        [(name, value) for name, value in table if name != "report"],
+        figures=_without_cells(figures),
+        tables=(details,),
+        genotype=found.genotype,
+    )
 
 
-def _search_curves(groups: Sequence[LogitGroup], history: Sequence[Record]) -> dict[str, tuple[str, Figure]]:
-    figures = {"curves": ("Loss and accuracy of the search", draw_history(history))}
+def _last(record: Record, quantities: Sequence[str]) -> list[tuple[str, str]]:
+    """The key numbers of a search's last epoch: losses and accuracies that are there, perplexities by their losses."""
+    summary = [
+        (name.replace("_", " "), f"{record[name]:.4g}") for name in record if name.endswith(("_accuracy", "_loss"))
+    ]
+    if "perplexity" in quantities:
+        values = {part: measured(record, part, "perplexity") for part in PARTS}
+        summary += [(f"{part} perplexity", f"{value:.1f}") for part, value in values.items() if not math.isnan(value)]
+    return summary
+
+
+def _without_cells(figures: Mapping[str, tuple[str, Figure]]) -> list[tuple[str, Figure]]:
+    """What is shown beside the drawing of the genotype, which the page makes itself."""
+    return [shown for name, shown in figures.items() if not name.startswith("cell_")]
+
+
+def _cells(genotype: Genotype | None) -> dict[str, tuple[str, Figure]]:
+    if genotype is None:
+        return {}
+    return {f"cell_{cell.name}": (f"The {cell.name} cell", draw_cell(cell, genotype.space)) for cell in genotype.cells}
+
+
+def _search_curves(
+    groups: Sequence[LogitGroup],
+    history: Sequence[Record],
+    *,
+    genotype: Genotype,
+    quantities: Sequence[str] = ("loss", "accuracy"),
+) -> dict[str, tuple[str, Figure]]:
+    caption = f"{' and '.join(quantities).capitalize()} of the search"
+    figures = {"curves": (caption, draw_history(history, quantities))}
     for group in groups:
         mixtures = [np.array(record["mixture"][group.name]) for record in history]
+        cell = genotype.cells[0].name if len(genotype.cells) == 1 else group.name
         figures[f"mixture_{group.name}"] = (
-            f"Mixture weights of the {group.name} cell, by edge",
+            f"Mixture weights of the {cell} cell, by edge",
             draw_mixture(mixtures, group),
         )
     return figures
@@ -111,17 +297,18 @@ def _write(
     summary: Sequence[tuple[str, str]],
     *,
     figures: Sequence[tuple[str, Figure]],
-    tables: Sequence[Table],
-    genotype: Genotype,
+    genotype: Genotype | None,
+    tables: Sequence[Table] = (),
+    sections: Sequence[Section] = (),
 ) -> None:
-    configuration: Mapping[str, Any] = read_json(folder.configuration_path)
     report = Report(
         title=title,
         summary=summary,
         tables=tables,
         figures=figures,
         genotype=genotype,
-        configuration=configuration,
+        configuration=read_json(folder.configuration_path),
         environment=read_json(folder.path / "environment.json"),
+        sections=sections,
     )
     write_report(folder.path / "report.html", report)

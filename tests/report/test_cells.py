@@ -8,11 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.artist import Artist
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from archgrad.genotype import DARTS_V2, NASNET, PUBLISHED, Cell, Edge, Genotype
+from archgrad.genotype import (
+    CONV_CELL,
+    DARTS_V1_RECURRENT,
+    DARTS_V2,
+    ENAS_RECURRENT,
+    NASNET,
+    PUBLISHED,
+    RECURRENT_CELL,
+    Cell,
+    Edge,
+    Genotype,
+)
 from archgrad.report import draw_cell, draw_genotype, save_figure
+from archgrad.report.cells import ACTIVATIONS, INITIAL
 from archgrad.report.layout import Link, Size, arrange
 
 OPERATIONS = (
@@ -24,13 +37,13 @@ OPERATIONS = (
     "a_very_long_operation_name_7x1_1x7",
 )
 CHAIN = Cell("chain", tuple((Edge("tanh", state),) for state in range(8)), (8,), inputs=1)
-RECURRENT = Cell(
-    "recurrent",
-    tuple((Edge("relu", source),) for source in (0, 1, 1, 1, 2, 5, 3, 5)),
-    tuple(range(1, 9)),
-    inputs=1,
-)
-PUBLISHED_CELLS = [pytest.param(cell, id=f"{name}-{cell.name}") for name, g in PUBLISHED.items() for cell in g.cells]
+SINGLE = Cell("recurrent", ((Edge("tanh", 0),),), (1,), inputs=1)
+STAR = Cell("recurrent", tuple((Edge("sigmoid", 0),) for _ in range(8)), tuple(range(1, 9)), inputs=1)
+PUBLISHED_CELLS = [
+    pytest.param(cell, genotype.space, id=f"{name}-{cell.name}")
+    for name, genotype in PUBLISHED.items()
+    for cell in genotype.cells
+]
 
 
 @st.composite
@@ -43,6 +56,15 @@ def plans(draw: st.DrawFn) -> tuple[int, list[list[tuple[str, int]]], set[int]]:
         for state in range(inputs, inputs + count)
     ]
     return inputs, nodes, draw(st.sets(st.integers(0, inputs + count - 1), min_size=1))
+
+
+@st.composite
+def recurrent_plans(draw: st.DrawFn) -> tuple[int, list[list[tuple[str, int]]], set[int]]:
+    """A recurrent cell, as decoding gives it: one edge into each node, all nodes are outputs."""
+    activations = st.sampled_from(["tanh", "relu", "sigmoid", "identity", "softsign"])
+    count = draw(st.integers(1, 8))
+    nodes = [[draw(st.tuples(activations, st.integers(0, state - 1)))] for state in range(1, count + 1)]
+    return 1, nodes, set(range(1, count + 1))
 
 
 def build(inputs: int, nodes: list[list[tuple[str, int]]], outputs: set[int]) -> Cell:
@@ -73,12 +95,25 @@ def contains(box: Bbox, points: np.ndarray) -> bool:
     return bool(inside.any())
 
 
-def assert_readable(cell: Cell) -> None:
-    figure = draw_cell(cell)
+def ends_of(cell: Cell, space: str) -> list[tuple[int, int]]:
+    """Where each edge of a drawing starts and ends; x_t and h_{t−1} stand before state 0 of a recurrent cell."""
+    first = [(0, 2), (1, 2)] if space == RECURRENT_CELL else []
+    shift = len(first)
+    last = shift + cell.inputs + len(cell.nodes)
+    edges = [(edge.source, target) for target, edges in enumerate(cell.nodes, start=cell.inputs) for edge in edges]
+    return [
+        *first,
+        *((source + shift, target + shift) for source, target in edges),
+        *((state + shift, last) for state in cell.outputs),
+    ]
+
+
+def assert_readable(cell: Cell, space: str = CONV_CELL) -> None:
+    figure = draw_cell(cell, space)
     figure.canvas.draw()
     labels, states = boxes(figure, "label-box"), boxes(figure, "state-box")
     assert len(labels) == len(cell.operations)
-    assert len(states) == cell.inputs + len(cell.nodes) + 1
+    assert len(states) == cell.inputs + len(cell.nodes) + 1 + 2 * (space == RECURRENT_CELL)
     for first, second in combinations([*labels, *states, *boxes(figure, "legend")], 2):
         assert not strictly_overlap(first, second)
     for kind, frames in (("label", labels), ("state", states)):
@@ -87,22 +122,21 @@ def assert_readable(cell: Cell) -> None:
             assert text.x1 < frame.x1
             assert frame.y0 < text.y0
             assert text.y1 < frame.y1
-    assert states[0].y0 > states[1].y1 or cell.inputs == 1  # the first input is on top
+    assert states[0].y0 > states[1].y1 or (cell.inputs == 1 and space != RECURRENT_CELL)  # the first input is on top
     for box in [*labels, *states]:
         assert figure.bbox.x0 < box.x0
         assert box.x1 < figure.bbox.x1
         assert figure.bbox.y0 < box.y0
         assert box.y1 < figure.bbox.y1
-    assert_edges_pass_by(figure, cell, labels, states)
+    assert_edges_pass_by(figure, ends_of(cell, space), labels, states)
 
 
-def assert_edges_pass_by(figure: Figure, cell: Cell, labels: list[Bbox], states: list[Bbox]) -> None:
+def assert_edges_pass_by(figure: Figure, ends: list[tuple[int, int]], labels: list[Bbox], states: list[Bbox]) -> None:
     """No edge runs through a state, or through the label of another edge; each starts and ends at its own states."""
-    ends = [(edge.source, target) for target, edges in enumerate(cell.nodes, start=cell.inputs) for edge in edges] + [
-        (state, len(states) - 1) for state in cell.outputs
-    ]
     edges = artists(figure, "edge")
     assert len(edges) == len(ends)
+    # The edges that lead to state 0 of a recurrent cell come first, and have no labels.
+    unlabelled = len([edge for edge in edges if edge.get_edgecolor() == to_rgba(ACTIVATIONS[INITIAL])])
     for number, (edge, (source, target)) in enumerate(zip(edges, ends, strict=True)):
         (curve,) = edge.get_transform().transform_path(edge.get_path()).to_polygons(closed_only=False)
         assert curve[0] == pytest.approx([states[source].x1, curve[0][1]], abs=0.1)
@@ -110,17 +144,24 @@ def assert_edges_pass_by(figure: Figure, cell: Cell, labels: list[Bbox], states:
         assert states[target].y0 < curve[-1][1] < states[target].y1
         assert 0 < states[target].x0 - curve[-1][0] < 0.15 * figure.dpi
         assert not any(contains(box.padded(-0.5), curve) for box in states)
-        assert not any(contains(box, curve) for place, box in enumerate(labels) if place != number)
+        assert not any(contains(box, curve) for place, box in enumerate(labels) if place != number - unlabelled)
 
 
-@pytest.mark.parametrize("cell", PUBLISHED_CELLS)
-def test_published_cells_are_readable(cell: Cell) -> None:
-    assert_readable(cell)
+@pytest.mark.parametrize(("cell", "space"), PUBLISHED_CELLS)
+def test_published_cells_are_readable(cell: Cell, space: str) -> None:
+    assert_readable(cell, space)
 
 
-@pytest.mark.parametrize("cell", [CHAIN, RECURRENT], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", [CHAIN, SINGLE, STAR], ids=["chain", "single", "star"])
 def test_recurrent_cells_are_readable(cell: Cell) -> None:
+    assert_readable(cell, RECURRENT_CELL)
     assert_readable(cell)
+
+
+@settings(max_examples=20, deadline=None, database=None)
+@given(recurrent_plans())
+def test_random_recurrent_cells_are_readable(plan: tuple[int, list[list[tuple[str, int]]], set[int]]) -> None:
+    assert_readable(build(*plan), RECURRENT_CELL)
 
 
 @settings(max_examples=20, deadline=None, database=None)
@@ -148,6 +189,34 @@ def test_cells_of_a_genotype_do_not_overlap() -> None:
 def test_names_of_states() -> None:
     assert texts(draw_cell(DARTS_V2["normal"]), "state") == ["$c_{k-2}$", "$c_{k-1}$", "2", "3", "4", "5", "$c_{k}$"]
     assert texts(draw_cell(CHAIN), "state") == ["input", *"12345678", "output"]
+
+
+def test_recurrent_cell_is_drawn_from_the_input_and_the_state_before_to_the_mean_of_its_outputs() -> None:
+    figure = draw_genotype(DARTS_V1_RECURRENT)
+    assert texts(figure, "state") == ["$x_{t}$", "$h_{t-1}$", *"012345678", "mean: $h_{t}$"]
+    assert texts(figure, "label") == ["relu", "relu", "tanh", "relu", "relu", "identity", "relu", "relu"]
+    assert texts(figure, "title") == ["recurrent"]
+    assert len(artists(figure, "edge")) == 2 + 8 + 8
+    assert texts(figure, "legend") == ["tanh", "relu", "identity", "initial state", "output"]
+    assert texts(draw_cell(DARTS_V1_RECURRENT["recurrent"], RECURRENT_CELL), "state") == texts(figure, "state")
+
+
+def test_a_single_output_is_no_mean() -> None:
+    assert texts(draw_cell(SINGLE, RECURRENT_CELL), "state") == ["$x_{t}$", "$h_{t-1}$", "0", "1", "$h_{t}$"]
+
+
+def test_only_outputs_of_a_recurrent_cell_lead_to_its_mean() -> None:
+    cell = ENAS_RECURRENT["recurrent"]
+    assert len(artists(draw_cell(cell, RECURRENT_CELL), "edge")) == 2 + 11 + 6
+
+
+def test_activations_have_colours_of_their_own() -> None:
+    cell = Cell(
+        "recurrent", tuple((Edge(name, 0),) for name in ("tanh", "relu", "sigmoid", "identity", "sine")), (1,), 1
+    )
+    figure = draw_cell(cell, RECURRENT_CELL)
+    assert len({box.get_edgecolor() for box in artists(figure, "label-box")}) == 5
+    assert texts(figure, "legend") == ["tanh", "relu", "sigmoid", "identity", "other", "initial state", "output"]
 
 
 def test_states_that_are_no_output_have_no_edge_to_it() -> None:

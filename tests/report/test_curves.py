@@ -71,6 +71,49 @@ def test_losses_over_orders_of_magnitude_are_logarithmic() -> None:
     assert draw_history([{"train_loss": 100.0}, {"train_loss": -0.1}]).axes[0].get_yscale() == "linear"
 
 
+def test_perplexity_is_the_exponential_of_the_loss_where_the_records_have_none() -> None:
+    history = [
+        {"epoch": 1, "train_loss": math.log(500.0), "validation_loss": 1e6},
+        {"epoch": 2, "train_loss": math.log(100.0), "validation_loss": 1.0, "validation_perplexity": 150.0},
+        {"epoch": 3, "validation_loss": None},
+    ]
+    figure = draw_history(history, ("loss", "perplexity"))
+    figure.canvas.draw()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "perplexity"]
+    perplexity = series(figure.axes[1])
+    np.testing.assert_allclose(perplexity["train"], [500.0, 100.0, np.nan])
+    np.testing.assert_allclose(perplexity["validation"], [np.inf, 150.0, np.nan])
+    assert [line.get_label() for line in figure.axes[1].lines] == ["train, last 100.0", "validation, last 150.0"]
+
+
+def test_perplexities_are_logarithmic_beyond_a_factor_of_ten() -> None:
+    for last, scale in ((40.0, "log"), (60.0, "linear")):
+        figure = draw_history([{"train_perplexity": 500.0}, {"train_perplexity": last}], ["perplexity"])
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        assert axes.get_yscale() == scale
+        low, high = axes.get_ylim()
+        shown = [tick.label1.get_text() for tick in axes.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        assert len(shown) >= 3
+        assert all(text.isdigit() for text in shown)
+
+
+@pytest.mark.parametrize("quantities", [("loss",), ("perplexity", "loss", "accuracy")])
+def test_history_has_a_panel_for_each_quantity(quantities: tuple[str, ...]) -> None:
+    figure = draw_history([{"train_loss": 1.0, "train_accuracy": 0.5}], quantities)
+    figure.canvas.draw()
+    assert [axes.get_title(loc="left").split()[0] for axes in figure.axes] == list(quantities)
+    extents = [axes.get_tightbbox() for axes in figure.axes]
+    assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
+
+
+def test_history_refuses_other_quantities() -> None:
+    with pytest.raises(ValueError, match=r"quantities: 'perplexty' is unknown; did you mean 'perplexity'"):
+        draw_history([], ["perplexty"])
+    with pytest.raises(ValueError, match=r"quantities: \[\] are none; allowed: loss, accuracy, perplexity"):
+        draw_history([], [])
+
+
 @pytest.mark.parametrize(
     ("inputs", "nodes", "candidates", "epochs"), [(2, 4, 8, 50), (2, 1, 5, 1), (1, 5, 5, 20), (2, 1, 1, 2)]
 )
@@ -87,10 +130,17 @@ def test_mixture_has_a_panel_per_edge_and_a_line_per_candidate(
     assert [text.get_text() for text in legend.get_texts()] == list(group.candidates)
 
 
-@pytest.mark.parametrize("nodes", [1, 2, 4])
-def test_panels_and_legend_do_not_overlap(nodes: int) -> None:
-    group = LogitGroup.dense("cell", inputs=2, nodes=nodes, candidates=CANDIDATES)
-    figure = draw_mixture(mixtures(group, 3), group)
+ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "identity")
+
+
+@pytest.mark.parametrize("epochs", [3, 50])
+@pytest.mark.parametrize(
+    ("inputs", "nodes", "candidates"),
+    [(2, 1, CANDIDATES), (2, 2, CANDIDATES), (2, 4, CANDIDATES), (1, 8, ACTIVATIONS), (1, 11, ACTIVATIONS)],
+)
+def test_panels_and_legend_do_not_overlap(inputs: int, nodes: int, candidates: tuple[str, ...], epochs: int) -> None:
+    group = LogitGroup.dense("cell", inputs=inputs, nodes=nodes, candidates=candidates)
+    figure = draw_mixture(mixtures(group, epochs), group)
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     extents = [axes.get_tightbbox(renderer).padded(-1.0) for axes in figure.axes]
@@ -98,6 +148,22 @@ def test_panels_and_legend_do_not_overlap(nodes: int) -> None:
     assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
     assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in extents)
     assert all(figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in extents)
+
+
+def test_panels_of_a_recurrent_cell_are_a_triangle_on_a_page() -> None:
+    group = LogitGroup.dense("edges", inputs=1, nodes=8, candidates=ACTIVATIONS)
+    figure = draw_mixture(mixtures(group, 3), group)
+    width, height = figure.get_size_inches()
+    assert width <= 10.25  # the page of the report
+    assert height <= 12
+    boxes = {group.edges[edge]: axes.get_position() for edge, axes in enumerate(figure.axes)}
+    for (source, target), box in boxes.items():
+        assert box.width * width >= 1.0
+        assert box.height * height >= 0.8
+        assert box.x0 == pytest.approx(boxes[source, 8].x0)  # a column for each source
+        assert box.y0 == pytest.approx(boxes[0, target].y0)  # a row for each target
+    assert boxes[0, 1].y0 > boxes[0, 8].y0
+    assert boxes[0, 8].x0 < boxes[7, 8].x0
 
 
 def test_masked_candidates_are_not_drawn() -> None:
@@ -148,8 +214,34 @@ def test_comparison_shows_dots_mean_and_deviation() -> None:
 def test_comparison_of_other_metrics_keeps_their_unit() -> None:
     figure = draw_comparison(61.5, [63.25], metric="perplexity")
     (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == ["61.5000", "63.2500"]
+    assert [text.get_text() for text in axes.texts] == ["61.50", "63.25"]
     assert axes.get_xlabel() == "perplexity"
+    (axes,) = draw_comparison(4.125, [], metric="loss").axes
+    assert [text.get_text() for text in axes.texts] == ["4.1250"]
+
+
+def test_comparison_has_a_row_for_each_further_network() -> None:
+    others = {"LSTM": 99.25, "a $_{hostile} name that is longer than the others": math.nan, "third": 130.0}
+    figure = draw_comparison(101.5, [110.0, 104.0], metric="test perplexity", others=others)
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["found", "random (2)", *others]
+    assert [float(line.get_xdata()[0]) for line in axes.lines if line.get_gid() == "other"] == [99.25, 130.0]
+    words = [text.get_text() for text in axes.texts]
+    assert words == ["101.50", "99.25", "not finite", "130.00", "107.00 ± 4.24"]
+    renderer = figure.canvas.get_renderer()
+    extents = [text.get_window_extent(renderer) for text in (*axes.texts, *axes.get_yticklabels())]
+    assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
+    for box in extents:
+        assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
+        assert figure.bbox.y0 < box.y0 < box.y1 < figure.bbox.y1
+    heights = [float(line.get_ydata()[0]) for line in axes.lines if line.get_gid() in ("found", "other")]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_comparison_of_others_alone_keeps_its_ticks() -> None:
+    figure = draw_comparison(math.nan, [], metric="test perplexity", others={"LSTM": 99.25})
+    assert len(figure.axes[0].get_xticks())
 
 
 def test_comparison_with_nothing_finite() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from archgrad.genotype import DARTS_V2, Cell, Edge, Genotype
+from archgrad.genotype import DARTS_V2, DARTS_V2_RECURRENT, Cell, Edge, Genotype
 from archgrad.report import Report, Section, Table, draw_history, write_report
 
 HOSTILE = "<script>alert('&\"')</script>"
@@ -182,3 +182,13 @@ def test_an_expression_has_notes_of_its_own_and_may_bring_its_drawing(tmp_path: 
     assert [attributes["alt"] for attributes in page.find("img")] == ["The graph"]
     _, page = read(tmp_path, report(genotype=genotype, figures=[]))
     assert [attributes["alt"] for attributes in page.find("img")] == ["The cells of the expression genotype"]
+
+
+def test_a_recurrent_cell_has_notes_of_its_own(tmp_path: Path) -> None:
+    text, page = read(tmp_path, report(genotype=DARTS_V2_RECURRENT, figures=[]))
+    words = "".join(page.words)
+    assert "<h2>Architecture</h2>" in text
+    assert "c<sub>" not in text
+    for part in ("State 0 is s0", "the output before, ht−1", "ht is the mean", str(DARTS_V2_RECURRENT)):
+        assert part in words
+    assert [attributes["alt"] for attributes in page.find("img")] == ["The cell of the recurrent_cell genotype"]

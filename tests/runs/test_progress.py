@@ -4,9 +4,9 @@ import io
 
 from rich.console import Console
 
-from archgrad.genotype import DARTS_V2
+from archgrad.genotype import DARTS_V2, DARTS_V2_RECURRENT
 from archgrad.loop import Loop, Progress
-from archgrad.runs.progress import PlainLines, ProgressBar, progress
+from archgrad.runs.progress import PlainLines, ProgressBar, progress, strongest, summarise
 
 
 class State:
@@ -55,3 +55,16 @@ def test_the_bar_counts_steps_and_stops():
     assert "2/2" in output.getvalue()
     assert "sep_conv_3x3" in output.getvalue()
     assert bar.bar.finished
+
+
+def test_perplexities_are_shown_where_they_are_and_not_made_up():
+    losses = {"train_loss": 4.5, "validation_loss": 4.75}
+    assert summarise(losses) == "loss 4.500 train, 4.750 validation"
+    assert summarise({**losses, "train_perplexity": 93.13, "validation_perplexity": 101.2}) == (
+        "loss 4.500 train, 4.750 validation · perplexity 93.1 train, 101.2 validation"
+    )
+    assert summarise({"validation_perplexity": float("inf")}) == "perplexity inf validation"
+
+
+def test_the_strongest_activations_of_a_recurrent_cell():
+    assert strongest(DARTS_V2_RECURRENT) == "recurrent: 3 relu, 2 sigmoid, 2 tanh, 1 identity"

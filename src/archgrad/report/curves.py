@@ -1,17 +1,21 @@
-"""Curves of a run: losses and accuracies, the mixture weights of every edge, the found network beside random ones."""
+"""Curves of a run: losses, accuracies and perplexities, the mixture weights of every edge, the found network beside
+random ones.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from archgrad.arch import NONE, LogitGroup
+from archgrad.checks import one_of
 from archgrad.report.style import GREY, INK, PALETTE, make_figure, say, tidy
 
 STYLES = ("-", "--", ":", "-.")
@@ -21,46 +25,108 @@ FEW = 15
 
 PANEL = (1.75, 1.15)
 GAP = (0.18, 0.42)
+PAGE = 10.2
+"""The width of the page of a report, in inches: panels of more columns than fit are narrower."""
+
+LOWEST = 0.85
+"""The least height of a panel, in inches."""
+
+MOST = 8
+"""Columns whose panels still hold their titles and numbers on a page."""
+
 LEGEND_LETTER = 0.08
 LEGEND_ROW = 0.22
 
 
-def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw losses and accuracies over the epochs, in two panels.
+class Quantity(NamedTuple):
+    """How a quantity is drawn: as so many of its `unit`, with `digits`; on a logarithmic axis if it spans `wide`."""
+
+    factor: float
+    unit: str
+    digits: int
+    wide: float
+
+
+QUANTITIES = {
+    "loss": Quantity(1.0, "", 3, 30.0),
+    "accuracy": Quantity(100.0, " %", 1, math.inf),
+    "perplexity": Quantity(1.0, "", 1, 10.0),
+}
+"""The quantities of which there are curves."""
+
+
+def measured(record: Mapping[str, Any], part: str, quantity: str) -> float:
+    """Return a quantity of a part in an epoch's record, NaN where there is none.
+
+    A perplexity that the record lacks is the exponential of the loss.
+
+    >>> record = {"train_loss": 0.0, "validation_loss": 1.0, "validation_perplexity": 2.5}
+    >>> [measured(record, part, "perplexity") for part in ("train", "validation", "test")]
+    [1.0, 2.5, nan]
+    """
+    value = record.get(f"{part}_{quantity}")
+    if value is None and quantity == "perplexity":
+        with np.errstate(over="ignore"):
+            return float(np.exp(_number(record.get(f"{part}_loss"))))
+    return _number(value)
+
+
+def draw_history(history: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")) -> Figure:
+    """Draw quantities over the epochs, in a panel each.
 
     Args:
         history: one record per epoch. Of a record, `epoch` (by default its place, from 1) and those that are there of
-            `{train,validation,test}_{loss,accuracy}` are read. Accuracies are fractions, drawn in %. Values that are
-            missing, None or not finite leave a gap.
+            `{train,validation,test}_{quantity}` are read. Accuracies are fractions, drawn in %. Perplexities that are
+            not there are the exponentials of the losses, in nats. Values that are missing, None or not finite leave a
+            gap.
+        quantities: the panels, from `QUANTITIES`: loss, accuracy, perplexity.
+
+    Raises:
+        ValueError: an unknown quantity, or none.
 
     >>> figure = draw_history([{"epoch": 1, "train_loss": 2.3, "validation_accuracy": 0.125}])
     >>> [line.get_label() for axes in figure.axes for line in axes.lines]
     ['train, last 2.300', 'validation, last 12.5 %']
     """
-    figure = make_figure(9.0, 3.3)
-    epochs = [float(record.get("epoch", place)) for place, record in enumerate(history, start=1)]
-    for place, (quantity, unit) in enumerate((("loss", ""), ("accuracy", " %"))):
-        axes = figure.add_axes((0.075 + 0.5 * place, 0.16, 0.405, 0.7))
-        tidy(axes)
-        axes.set_title(quantity + (" in %" if unit else ""), fontsize=10, color=INK, loc="left")
-        axes.set_xlabel("epoch", fontsize=9)
-        drawn = []
-        for part, colour in PARTS.items():
-            values = np.array([_number(record.get(f"{part}_{quantity}")) for record in history], dtype=np.float64)
-            values = values * (100.0 if unit else 1.0)
-            finite = values[np.isfinite(values)]
-            if finite.size:
-                last = f"{finite[-1]:.1f}{unit}" if unit else f"{finite[-1]:.3f}"
-                _line(axes, epochs, values, color=colour, linewidth=1.6, label=f"{part}, last {last}")
-                drawn.append(finite)
-        if not drawn:
-            say(axes, f"no finite {quantity}")
-            continue
-        joined = np.concatenate(drawn)
-        if not unit and joined.min() > 0 and joined.max() > 30 * joined.min():
-            axes.set_yscale("log")
-        axes.legend(fontsize=8, frameon=False, loc="best")
+    if not quantities:
+        raise ValueError(f"quantities: {list(quantities)} are none; allowed: {', '.join(QUANTITIES)}.")
+    for quantity in quantities:
+        one_of("quantities", quantity, QUANTITIES)
+    width = 4.5 * len(quantities)
+    figure = make_figure(width, 3.3)
+    for place, quantity in enumerate(quantities):
+        axes = figure.add_axes(((0.675 + 4.5 * place) / width, 0.16, 3.645 / width, 0.7))
+        _draw_quantity(axes, history, quantity)
     return figure
+
+
+def _draw_quantity(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Draw one panel of a history."""
+    quantity = QUANTITIES[name]
+    epochs = [float(record.get("epoch", place)) for place, record in enumerate(history, start=1)]
+    tidy(axes)
+    axes.set_title(name + (f" in{quantity.unit}" if quantity.unit else ""), fontsize=10, color=INK, loc="left")
+    axes.set_xlabel("epoch", fontsize=9)
+    drawn = []
+    for part, colour in PARTS.items():
+        values = np.array([measured(record, part, name) for record in history], dtype=np.float64) * quantity.factor
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            label = f"{part}, last {finite[-1]:.{quantity.digits}f}{quantity.unit}"
+            _line(axes, epochs, values, color=colour, linewidth=1.6, label=label)
+            drawn.append(finite)
+    if not drawn:
+        say(axes, f"no finite {name}")
+        return
+    joined = np.concatenate(drawn)
+    if joined.min() > 0 and joined.max() > quantity.wide * joined.min():
+        axes.set_yscale("log")
+        if joined.max() < 1e3 * joined.min():
+            # Few decades have few ticks of their own.
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.legend(fontsize=8, frameon=False, loc="best")
 
 
 def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], group: LogitGroup) -> Figure:
@@ -80,18 +146,19 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
             raise ValueError(f"mixtures: shape {mixture.shape} is not that of group {group.name!r}, {group.shape}.")
     places = _places(group)
     rows, columns = 1 + max(row for row, _ in places), 1 + max(column for _, column in places)
-    width = max(columns * (PANEL[0] + GAP[0]) + 0.55, 4.4)
+    panel = _panel_size(columns)
+    width = max(columns * (panel[0] + GAP[0]) + 0.55, 4.4)
     longest = max(map(len, group.candidates))
     keys = max(1, min(len(group.candidates), int((width - 0.3) / (0.5 + LEGEND_LETTER * longest))))
     legend = LEGEND_ROW * math.ceil(len(group.candidates) / keys) + 0.15
-    height = rows * (PANEL[1] + GAP[1]) + 0.4 + legend
+    height = rows * (panel[1] + GAP[1]) + 0.4 + legend
     figure = make_figure(width, height)
     weights = np.stack(mixtures).astype(np.float64)
     first: Axes | None = None
     for edge, (row, column) in enumerate(places):
-        left = 0.5 + column * (PANEL[0] + GAP[0])
-        bottom = height - 0.3 - (row + 1) * PANEL[1] - row * GAP[1]
-        box = (left / width, bottom / height, PANEL[0] / width, PANEL[1] / height)
+        left = 0.5 + column * (panel[0] + GAP[0])
+        bottom = height - 0.3 - (row + 1) * panel[1] - row * GAP[1]
+        box = (left / width, bottom / height, panel[0] / width, panel[1] / height)
         axes = figure.add_axes(box, sharex=first, sharey=first)
         first = first or axes
         last_of_column = (row + 1, column) not in places
@@ -102,49 +169,63 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
     return figure
 
 
-def draw_comparison(found: float, baselines: Sequence[float], *, metric: str) -> Figure:
+def draw_comparison(
+    found: float, baselines: Sequence[float], *, metric: str, others: Mapping[str, float] = MappingProxyType({})
+) -> Figure:
     """Draw the found network's score beside those of random cells: dots, and their mean ± standard deviation.
 
     Args:
         found: the score of the found network.
         baselines: the scores of the random cells; those that are not finite are left out.
         metric: what the scores are; if the name ends in "accuracy" they are fractions, drawn in %.
+        others: the scores of further networks by name, a row each.
     """
     percent = metric.endswith("accuracy")
     factor, unit = (100.0, " %") if percent else (1.0, "")
+    digits = 2 if percent or metric.endswith("perplexity") else 4
     scores = np.array([float(score) * factor for score in baselines if math.isfinite(score)], dtype=np.float64)
-    figure = make_figure(6.4, 2.2)
-    axes = figure.add_axes((0.2, 0.27, 0.76, 0.63))
-    tidy(axes)
-    axes.grid(visible=False, axis="y")
+    names = ["found", f"random ({scores.size})", *others]
+    # The mean stands below the random cells, so that the rows after them begin lower.
+    heights = [1.0, 0.0, *(-1.5 - place for place in range(len(others)))]
+    figure, axes = _comparison_axes(names, heights)
     axes.set_xlabel(metric + (" in %" if percent else ""), fontsize=9)
-    axes.set_ylim(-0.95, 1.6)
-    axes.set_yticks([1.0, 0.0], ["found", f"random ({scores.size})"], fontsize=9)
-    axes.tick_params(axis="y", length=0)
-    digits = 2 if percent else 4
-    if math.isfinite(found):
-        value = float(found) * factor
-        axes.plot([value, value], [-0.95, 1.0], color=PALETTE[0], linewidth=0.8, linestyle=":", zorder=1)
-        axes.plot([value], [1.0], "D", color=PALETTE[0], markersize=8, gid="found")
-        _note(axes, value, 1.1, f"{value:.{digits}f}{unit}")
-    else:
-        axes.text(0.02, 1.0, "not finite", transform=axes.get_yaxis_transform(), fontsize=9, color=GREY, va="center")
+    marks = [(found, 1.0, "found"), *((score, heights[2 + row], "other") for row, score in enumerate(others.values()))]
+    for score, at, gid in marks:
+        if not math.isfinite(score):
+            text = axes.text(0.02, at, "not finite", transform=axes.get_yaxis_transform(), color=GREY)
+            text.set(fontsize=9, verticalalignment="center", backgroundcolor="white")
+            continue
+        value, (marker, colour) = float(score) * factor, ("D", PALETTE[0]) if gid == "found" else ("s", PALETTE[2])
+        axes.plot([value], [at], marker, color=colour, markersize=8 if gid == "found" else 6, gid=gid)
+        _note(axes, value, at + 0.1, f"{value:.{digits}f}{unit}", above=True)
+        if gid == "found":
+            axes.plot([value, value], [axes.get_ylim()[0], at], color=colour, linewidth=0.8, linestyle=":", zorder=1)
     if scores.size:
         # Dots of equal scores lie side by side; the golden ratio spreads any number of them evenly.
         spread = ((np.arange(scores.size) * 0.618034) % 1.0 - 0.5) * 0.3
         axes.plot(scores, spread, "o", color=PALETTE[1], alpha=0.7, markersize=5, markeredgewidth=0, gid="random")
         mean, deviation = float(scores.mean()), float(scores.std(ddof=1)) if scores.size > 1 else 0.0
         axes.errorbar([mean], [-0.4], xerr=[deviation], fmt="|", color=INK, capsize=4, markersize=10)
-        _note(
-            axes,
-            mean,
-            -0.4,
-            f"{mean:.{digits}f} ± {deviation:.{digits}f}{unit}" if deviation else f"{mean:.{digits}f}{unit}",
-        )
+        spelled = f"{mean:.{digits}f} ± {deviation:.{digits}f}{unit}" if deviation else f"{mean:.{digits}f}{unit}"
+        _note(axes, mean, -0.4, spelled, above=False)
     axes.margins(x=0.15)
-    if not scores.size and not math.isfinite(found):
+    if not scores.size and not any(math.isfinite(score) for score, _, _ in marks):
         axes.set_xticks([])
     return figure
+
+
+def _comparison_axes(names: Sequence[str], heights: Sequence[float]) -> tuple[Figure, Axes]:
+    """A figure for a comparison and its axes, with a row of each name at its height."""
+    margin = max(1.28, 0.3 + 0.075 * max(map(len, names)))
+    width, height = margin + 5.12, 2.2 + 0.55 * (len(names) - 2)
+    figure = make_figure(width, height)
+    axes = figure.add_axes((margin / width, 0.6 / height, 4.86 / width, 1.0 - 0.82 / height))
+    tidy(axes)
+    axes.grid(visible=False, axis="y")
+    axes.set_ylim(min(heights[-1] - 0.45, -0.95), heights[0] + 0.6)
+    axes.set_yticks(heights, names, fontsize=9, parse_math=False)
+    axes.tick_params(axis="y", length=0)
+    return figure, axes
 
 
 def _limits(weights: Float[np.ndarray, "epochs candidates"]) -> tuple[float, float]:
@@ -157,12 +238,19 @@ def _limits(weights: Float[np.ndarray, "epochs candidates"]) -> tuple[float, flo
 
 
 def _places(group: LogitGroup) -> list[tuple[int, int]]:
-    """Row and column of each edge's panel: a row per target, or rows of five where a target has too many edges."""
+    """Row and column of each edge's panel: a row per target, or full rows where a target has too many edges."""
     targets = sorted({target for _, target in group.edges})
     entering = {target: group.entering(target) for target in targets}
-    if len(targets) < 2 or max(map(len, entering.values())) > 7 or len(group.edges) <= 5:
-        return [divmod(edge, 5) for edge in range(len(group.edges))]
+    if len(targets) < 2 or max(map(len, entering.values())) > MOST or len(group.edges) <= 5:
+        columns = 5 if len(group.edges) <= 25 else MOST
+        return [divmod(edge, columns) for edge in range(len(group.edges))]
     return [(targets.index(target), entering[target].index(edge)) for edge, (_, target) in enumerate(group.edges)]
+
+
+def _panel_size(columns: int) -> tuple[float, float]:
+    """Width and height of a panel, in inches; many columns share the page's width."""
+    width = min(PANEL[0], (PAGE - 0.55) / columns - GAP[0])
+    return width, max(LOWEST, PANEL[1] * width / PANEL[0])
 
 
 def _panel(
@@ -216,16 +304,16 @@ def _line(axes: Axes, epochs: Sequence[float], values: Float[np.ndarray, " epoch
     axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
 
 
-def _note(axes: Axes, x: float, y: float, text: str) -> None:
+def _note(axes: Axes, x: float, y: float, text: str, *, above: bool) -> None:
     axes.annotate(
         text,
         (x, y),
-        xytext=(0, 6 if y > 0 else -8),
+        xytext=(0, 6 if above else -8),
         textcoords="offset points",
         fontsize=8.5,
         color=INK,
         ha="center",
-        va="bottom" if y > 0 else "top",
+        va="bottom" if above else "top",
     )
 
 

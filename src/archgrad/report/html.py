@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from archgrad.files import write_atomically
-from archgrad.genotype import Genotype
+from archgrad.genotype import RECURRENT_CELL, Genotype
 from archgrad.report.cells import draw_genotype
 from archgrad.report.figures import encode_figure
 from archgrad.spaces.expression.laws import EXPRESSION
@@ -30,7 +30,7 @@ body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.25rem 4rem; backgroun
 h1 { margin: 0 0 1.5rem; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 2.75rem 0 .8rem; padding-top: 1rem; border-top: 1px solid var(--line); font-size: 1.2rem; }
 p { max-width: 42rem; }
-.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .8rem; margin: 0; }
+.key { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .8rem; margin: 0; }
 .key div { padding: .8rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .6rem; }
 .key dt { color: var(--soft); font-size: .82rem; }
 .key dd { margin: .1rem 0 0; font-size: 1.3rem; font-weight: 600; font-variant-numeric: tabular-nums;
@@ -173,7 +173,8 @@ def _genotype(genotype: Genotype | None, drawing: tuple[str, Figure] | None) -> 
         return []
     if drawing is None and genotype.cells:
         # A drawing needs cells; the text says also of a genotype without them what it is.
-        drawing = (f"The cells of the {genotype.space} genotype", draw_genotype(genotype))
+        cells = "cell" if genotype.space == RECURRENT_CELL else "cells"
+        drawing = (f"The {cells} of the {genotype.space} genotype", draw_genotype(genotype))
     return [
         _figure(*drawing) if drawing is not None else "",
         f'<pre tabindex="0">{escape(str(genotype))}</pre>',
@@ -188,6 +189,12 @@ def _states(genotype: Genotype) -> str:
         return (
             "States are counted from the columns of the data on, from 0, and then the nodes. Edges called powered, "
             "multiply, divide and power multiply, divide or raise what their node has so far; all others are added."
+        )
+    if genotype.space == RECURRENT_CELL:
+        return (
+            "State 0 is s<sub>0</sub>, made of the input x<sub>t</sub> and the output before, h<sub>t−1</sub>. Each "
+            "further state is an activation of the earlier state in brackets; the output h<sub>t</sub> is the mean of "
+            "the states that are listed last."
         )
     return (
         "States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the outputs of the "

@@ -20,13 +20,15 @@ def progress(title: str, *, quiet: bool = False, console: Console | None = None)
 
 
 def summarise(metrics: Mapping[str, Any]) -> str:
-    """Losses and accuracies in a few words.
+    """Losses, accuracies and perplexities in a few words; what is not there is left out.
 
     >>> summarise({"train_loss": 1.25, "validation_loss": 1.5, "train_accuracy": 0.5, "epoch": 3})
     'loss 1.250 train, 1.500 validation · accuracy 50.0 % train'
+    >>> summarise({"train_loss": 4.534, "train_perplexity": 93.13, "validation_perplexity": 101.2})
+    'loss 4.534 train · perplexity 93.1 train, 101.2 validation'
     """
     parts = []
-    for name, scale, unit in (("loss", 1.0, ".3f"), ("accuracy", 100.0, ".1f")):
+    for name, scale, unit in (("loss", 1.0, ".3f"), ("accuracy", 100.0, ".1f"), ("perplexity", 1.0, ".1f")):
         suffix = f"_{name}"
         values = [
             f"{scale * value:{unit}}{' %' if name == 'accuracy' else ''} {key.removesuffix(suffix)}"
@@ -78,7 +80,7 @@ class PlainLines(Callback):
 
 
 class ProgressBar(Callback):
-    """A bar with steps, time left, losses and accuracies of the running epoch, and the strongest operations."""
+    """A bar with steps, time left, the metrics of the running epoch, and the strongest operations."""
 
     def __init__(self, title: str, console: Console) -> None:
         self.title = title
