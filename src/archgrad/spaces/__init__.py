@@ -1,6 +1,16 @@
 """Eq. 3 and 8: search spaces, each a table and the engine that evaluates it."""
 
 from archgrad.spaces.conv import ConvCellSpace, ConvNetwork, ConvSupernet
+from archgrad.spaces.recurrent import LSTMNetwork, RecurrentCellSpace, RecurrentNetwork, RecurrentSupernet
 from archgrad.spaces.space import Space
 
-__all__ = ["ConvCellSpace", "ConvNetwork", "ConvSupernet", "Space"]
+__all__ = [
+    "ConvCellSpace",
+    "ConvNetwork",
+    "ConvSupernet",
+    "LSTMNetwork",
+    "RecurrentCellSpace",
+    "RecurrentNetwork",
+    "RecurrentSupernet",
+    "Space",
+]
