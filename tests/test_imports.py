@@ -11,9 +11,9 @@ LEVELS = (
     {"relax", "ops", "hypergrad", "decode", "data"},
     {"spaces", "tasks"},
     {"settings", "methods", "recipes", "loop", "optimization", "state"},
-    {"bilevel", "training", "baselines", "discovery"},
+    {"bilevel", "training", "baselines", "discovery", "language"},
     {"runs", "report", "estimators"},
-    {"experiment", "equations", "summary", "demo", "bench", "cli", "__main__"},
+    {"experiment", "equations", "language_experiment", "summary", "demo", "bench", "cli", "__main__"},
 )
 STRANGERS = LEVELS[1]
 

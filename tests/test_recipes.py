@@ -5,6 +5,8 @@ import math
 import pytest
 
 from archgrad import Recipe, recipes
+from archgrad.ops.dropout import Dropout
+from archgrad.recipes import LanguageRecipe
 
 
 def test_cifar10_as_published():
@@ -39,6 +41,29 @@ def test_recipes_by_name_take_changes():
         assert make(epochs=7).epochs == 7
         with pytest.raises(ValueError, match=r"argument: 'epoch' is unknown; did you mean 'epochs'"):
             make(epoch=7)
+
+
+def test_penn_treebank_as_published():
+    recipe = recipes.penn_treebank()
+    assert recipe == LanguageRecipe()
+    assert (recipe.epochs, recipe.batch_size, recipe.sequence_length, recipe.vary_length) == (3600, 64, 35, True)
+    assert (recipe.learning_rate, recipe.weight_decay, recipe.gradient_clip) == (20.0, 8e-7, 0.25)
+    assert (recipe.slowness, recipe.activation, recipe.averaging_patience) == (1e-3, 0.0, 5)
+    assert (recipe.evaluation_batch_size, recipe.recoveries, recipe.precision) == (10, 5, "float32")
+    assert recipe.dropout == Dropout(output=0.75, hidden=0.25, cell_input=0.75, embedding=0.2, rows=0.1)
+
+
+def test_wikitext2_differs_in_decay_and_hidden_dropout():
+    dropout = Dropout(output=0.75, hidden=0.15, cell_input=0.75, embedding=0.2, rows=0.1)
+    assert recipes.wikitext2() == recipes.penn_treebank(weight_decay=5e-7, dropout=dropout)
+
+
+def test_language_recipes_by_name_take_changes():
+    assert set(recipes.LANGUAGE_RECIPES) == {"penn_treebank", "wikitext2", "grammar"}
+    for make in recipes.LANGUAGE_RECIPES.values():
+        assert make(epochs=7).epochs == 7
+        with pytest.raises(ValueError, match=r"argument: 'slownes' is unknown; did you mean 'slowness'"):
+            make(slownes=1.0)
 
 
 def test_warm_up_comes_before_either_schedule():
@@ -78,3 +103,29 @@ def test_unknown_names():
         Recipe(schedule="cosin")
     with pytest.raises(ValueError, match=r"precision: 'float64' is unknown;.* Allowed: float32, bfloat16"):
         Recipe(precision="float64")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("epochs", 0, "must be at least 1"),
+        ("batch_size", 0, "must be at least 1"),
+        ("evaluation_batch_size", 0, "must be at least 1"),
+        ("sequence_length", 0, "must be at least 1"),
+        ("averaging_patience", -1, "must be at least 0"),
+        ("recoveries", -1, "must be at least 0"),
+        ("learning_rate", 0.0, "must be above 0"),
+        ("gradient_clip", math.nan, "must be above 0"),
+        ("weight_decay", -1.0, "must be at least 0"),
+        ("slowness", -1.0, "must be at least 0"),
+        ("activation", -1.0, "must be at least 0"),
+    ],
+)
+def test_bad_values_of_a_language_recipe_are_named(name, value, allowed):
+    with pytest.raises(ValueError, match=rf"^{name}: {allowed}, got {value}\.$"):
+        LanguageRecipe(**{name: value})
+
+
+def test_precision_of_a_language_recipe():
+    with pytest.raises(ValueError, match=r"precision: 'float64' is unknown;.* Allowed: float32, bfloat16"):
+        LanguageRecipe(precision="float64")

@@ -1,13 +1,13 @@
 """archgrad: differentiable architecture search."""
 
-from archgrad import baselines, data, genotype, methods, recipes, runs, spaces, tasks
+from archgrad import baselines, data, genotype, language, methods, recipes, runs, spaces, tasks
 from archgrad.arch import LogitGroup, Logits, Mixture
 from archgrad.bilevel import Searcher, SearchResult, SearchState, search
 from archgrad.genotype import Genotype
 from archgrad.loop import Callback, Diverged
 from archgrad.methods import Method
-from archgrad.recipes import Recipe
-from archgrad.settings import SearchSettings
+from archgrad.recipes import LanguageRecipe, Recipe
+from archgrad.settings import SearchSettings, TextSearchSettings
 from archgrad.training import Score, evaluate, train
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "Callback",
     "Diverged",
     "Genotype",
+    "LanguageRecipe",
     "LogitGroup",
     "Logits",
     "Method",
@@ -26,10 +27,12 @@ __all__ = [
     "SearchSettings",
     "SearchState",
     "Searcher",
+    "TextSearchSettings",
     "baselines",
     "data",
     "evaluate",
     "genotype",
+    "language",
     "methods",
     "recipes",
     "runs",

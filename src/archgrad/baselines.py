@@ -7,11 +7,12 @@ from archgrad.checks import at_least
 from archgrad.genotype import Genotype
 from archgrad.seeding import derive
 from archgrad.spaces.conv import ConvCellSpace
+from archgrad.spaces.space import Space
 from archgrad.training import count_parameters
 
 
-def random_genotypes(space: ConvCellSpace, count: int, *, seed: int) -> list[Genotype]:
-    """Draw `count` cells uniformly: for each node different predecessors, on each an operation other than `none`.
+def random_genotypes(space: Space, count: int, *, seed: int) -> list[Genotype]:
+    """Draw `count` architectures uniformly: for each node different predecessors, on each an operation but `none`.
 
     Reference: arXiv:1806.09055, section 3.1 ("random search").
 

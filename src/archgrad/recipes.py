@@ -1,6 +1,7 @@
 """How a found network is trained from scratch: published settings as data.
 
-`cifar10`, `imagenet` and `digits` return a `Recipe`; their keyword arguments are fields of it.
+`cifar10`, `imagenet` and `digits` return a `Recipe`, `penn_treebank`, `wikitext2` and `grammar` a `LanguageRecipe`;
+their keyword arguments are fields of it.
 """
 
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 from archgrad.checks import above, at_least, one_of, share, whole, within
 from archgrad.data.augment import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from archgrad.devices import PRECISIONS
+from archgrad.ops.dropout import Dropout
 from archgrad.schedule import cosine, exponential, warmed_up
 from archgrad.settings import changed
 
@@ -108,3 +110,70 @@ def digits(**changes: Any) -> Recipe:
 
 RECIPES = {"cifar10": cifar10, "imagenet": imagenet, "digits": digits}
 """The recipes by name, for the command line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageRecipe:
+    """Averaged SGD and everything around it; the defaults are those of Penn Treebank in arXiv:1806.09055.
+
+    Reference: appendix A.2.2 and the public code; averaging, lengths and penalties: arXiv:1708.02182.
+
+    Raises:
+        ValueError: a value outside what is allowed, named in the message.
+    """
+
+    epochs: int = 3600  # passes over the training text, about
+    batch_size: int = 64  # sequences per step
+    evaluation_batch_size: int = 10  # rows that the validation and the test text are read in
+    sequence_length: int = 35  # tokens through which gradients go back (BPTT)
+    vary_length: bool = True  # lengths that vary around it by the step, else it alone
+    learning_rate: float = 20.0  # of a sequence of that length; it does not fall
+    weight_decay: float = 8e-7  # of all weights
+    gradient_clip: float = 0.25  # bound on the gradient's norm
+    slowness: float = 1e-3  # weight of the penalty on changes of the outputs from token to token
+    activation: float = 0.0  # weight of the penalty on the size of the outputs
+    averaging_patience: int = 5  # average once the validation loss is above the best of all before the last so many
+    recoveries: int = 5  # returns to the best weights from a loss that is not finite, until one is better, at most
+    precision: str = "float32"  # float32, or bfloat16 for matrix products on GPUs
+    dropout: Dropout = field(default_factory=lambda: Dropout(rows=0.1))  # where, and with which probability
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "evaluation_batch_size", "sequence_length"):
+            whole(name, getattr(self, name), 1)
+        for name in ("averaging_patience", "recoveries"):
+            whole(name, getattr(self, name), 0)
+        for name in ("learning_rate", "gradient_clip"):
+            above(name, getattr(self, name), 0)
+        for name in ("weight_decay", "slowness", "activation"):
+            at_least(name, getattr(self, name), 0)
+        one_of("precision", self.precision, PRECISIONS)
+
+
+def penn_treebank(**changes: Any) -> LanguageRecipe:
+    """Penn Treebank: for 850 units, 3600 epochs, weight decay 8e-7 (arXiv:1806.09055, appendix A.2.2).
+
+    >>> penn_treebank(epochs=100).dropout
+    Dropout(output=0.75, hidden=0.25, cell_input=0.75, embedding=0.2, rows=0.1)
+    """
+    return changed(LanguageRecipe(), changes)
+
+
+def wikitext2(**changes: Any) -> LanguageRecipe:
+    """WikiText-2: for 700 units; hidden dropout 0.15 and weight decay 5e-7, the rest as on Penn Treebank (A.2.2)."""
+    return changed(LanguageRecipe(weight_decay=5e-7, dropout=Dropout(hidden=0.15, rows=0.1)), changes)
+
+
+def grammar(**changes: Any) -> LanguageRecipe:
+    """Small networks of 32 to 128 units on about 100,000 tokens, as in the embedded corpus: minutes on a CPU."""
+    ours = LanguageRecipe(
+        epochs=20,
+        batch_size=20,
+        learning_rate=10.0,
+        averaging_patience=2,
+        dropout=Dropout(output=0.2, hidden=0.0, cell_input=0.2, embedding=0.0, rows=0.0),
+    )
+    return changed(ours, changes)
+
+
+LANGUAGE_RECIPES = {"penn_treebank": penn_treebank, "wikitext2": wikitext2, "grammar": grammar}
+"""The recipes of language models by name, for the command line."""

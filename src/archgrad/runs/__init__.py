@@ -3,6 +3,7 @@
 from archgrad.runs.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from archgrad.runs.environment import environment
 from archgrad.runs.folder import RunFolder, read_json, write_json
+from archgrad.runs.language import SavedLanguageModel, is_language_model, load_language_model, save_language_model
 from archgrad.runs.network import SavedNetwork, load_network, save_network
 from archgrad.runs.progress import progress
 from archgrad.runs.recorder import CHECKPOINT_SECONDS, Recorder
@@ -13,13 +14,17 @@ __all__ = [
     "CheckpointError",
     "Recorder",
     "RunFolder",
+    "SavedLanguageModel",
     "SavedNetwork",
     "environment",
+    "is_language_model",
+    "load_language_model",
     "load_network",
     "progress",
     "read_checkpoint",
     "read_json",
     "rounds",
+    "save_language_model",
     "save_network",
     "write_checkpoint",
     "write_json",
