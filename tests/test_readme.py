@@ -31,6 +31,16 @@ def test_the_example_of_laws_in_data_runs(capsys):
     assert "3*x0**2 3 x_{0}^{2}" in capsys.readouterr().out
 
 
+def test_the_example_of_recurrent_cells_runs(capsys, monkeypatch):
+    page = README.parent / "docs" / "recurrent.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    smaller = re.sub(r"epochs=\d+", "epochs=1", example).replace("hidden_size=64", "hidden_size=8, nodes=2")
+    whole = ag.data.text.load_text
+    monkeypatch.setattr(ag.data.text, "load_text", lambda source: whole(source, limit=4000))
+    exec(compile(smaller.replace("batch_size=64", "batch_size=8"), str(page), "exec"), {})
+    assert capsys.readouterr().out.splitlines()[1].startswith("the dogs")
+
+
 def test_every_linked_file_is_there():
     text = README.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")]

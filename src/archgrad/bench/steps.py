@@ -6,11 +6,7 @@ as the public code of arXiv:1806.09055 does.
 """
 
 import json
-import resource
-import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
+from archgrad.bench.measurement import Measurement, measured_alone, timed
 from archgrad.bilevel import Searcher
 from archgrad.checks import at_least
 from archgrad.devices import resolve_device
@@ -55,14 +52,6 @@ class BenchmarkSettings:
         resolve_device(self.device)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """Median seconds of a step, and the peak of memory over what the process held before the first step, in MiB."""
-
-    seconds: float
-    mebibytes: float
-
-
 def measure(variant: str, settings: BenchmarkSettings) -> Measurement:
     """Time a variant in this process."""
     device = resolve_device(settings.device)
@@ -74,15 +63,7 @@ def measure(variant: str, settings: BenchmarkSettings) -> Measurement:
     make = _reference_step if variant == REFERENCE else _searcher_step
     step = make(variant, space, images, labels)
 
-    before = _memory(device)
-    seconds = []
-    for _ in range(settings.steps + 1):
-        started = time.perf_counter()
-        step()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        seconds.append(time.perf_counter() - started)
-    return Measurement(statistics.median(seconds[1:]), _memory(device) - before)
+    return timed(step, steps=settings.steps, device=device)
 
 
 def _searcher_step(variant: str, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
@@ -122,26 +103,13 @@ def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: 
     return step
 
 
-def _memory(device: torch.device) -> float:
-    """The peak of memory so far, in MiB: of the device, or of the process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-
-
 def run_benchmark(settings: BenchmarkSettings) -> dict[str, Measurement]:
     """Measure all variants, each in a new process, and print a table; returns the measurements by variant."""
     console = Console()
     found: dict[str, Measurement] = {}
     for variant in (REFERENCE, *METHODS):
         console.print(f"measuring {variant} …", style="dim")
-        arguments = json.dumps({"variant": variant, "settings": asdict(settings)})
-        # The package imports this module before it is run by name, which is what `runpy` warns of.
-        quietly = [sys.executable, "-W", "ignore::RuntimeWarning:runpy", "-m", "archgrad.bench.steps"]
-        answer = subprocess.run([*quietly, arguments], capture_output=True, text=True, check=False)
-        if answer.returncode:
-            raise RuntimeError(f"bench: measuring {variant!r} failed:\n{answer.stderr}")
-        found[variant] = Measurement(**json.loads(answer.stdout))
+        found[variant] = measured_alone("archgrad.bench.steps", variant, asdict(settings))
     console.print(_table(settings, found))
     return found
 

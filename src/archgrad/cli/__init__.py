@@ -3,12 +3,26 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Any
 
 import tyro
 
-from archgrad.cli.commands import COMMANDS
+from archgrad.cli.commands import COMMANDS, SPACE_COMMANDS
 
 INTERRUPTED = 130
+
+
+def _read(arguments: Sequence[str]) -> Any:
+    """The command that the words ask for; a space's name after a command's makes another command of it."""
+    words = " ".join(arguments[:2])
+    if words in SPACE_COMMANDS:
+        return tyro.cli(SPACE_COMMANDS[words], args=arguments[2:], prog=f"archgrad {words}")
+    return tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        args=arguments,
+        prog="archgrad",
+        description="Differentiable architecture search: find cells or equations by gradient descent, use them.",
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,12 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     try:
         # Settings check themselves when they are made, which is while the command line is read.
-        command = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            args=arguments,
-            prog="archgrad",
-            description="Differentiable architecture search: find cells or equations by gradient descent, use them.",
-        )
+        command = _read(arguments)
         command()
     except KeyboardInterrupt as interrupt:
         said = str(interrupt) or "interrupted; go on with --resume and the run folder named above."

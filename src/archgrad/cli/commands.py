@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from archgrad import methods, recipes
-from archgrad.bench import BenchmarkSettings, EquationBenchmarkSettings, run_benchmark, run_equation_benchmark
+from archgrad.bench import (
+    BenchmarkSettings,
+    EquationBenchmarkSettings,
+    RecurrentBenchmarkSettings,
+    run_benchmark,
+    run_equation_benchmark,
+    run_recurrent_benchmark,
+)
 from archgrad.cli.equation import Equation
 from archgrad.cli.options import DataOptions, RunOptions, SpaceOptions, prepared, read_genotype, stored_data
+from archgrad.cli.recurrent import DemoRecurrent, SearchRecurrent, TrainRecurrent, show_language_model, show_table
 from archgrad.data import Augmentation
 from archgrad.equations import EQUATIONS, draw_found
 from archgrad.experiment import compare_with_random, recorded_search, recorded_training
+from archgrad.genotype import CONV_CELL
 from archgrad.recipes import Recipe
 from archgrad.report import draw_genotype, save_figure
-from archgrad.runs import load_network
+from archgrad.runs import is_language_model, load_language_model, load_network
 from archgrad.settings import SearchSettings
 from archgrad.training import evaluate
 
@@ -35,16 +44,12 @@ else:
     ]
 
 
-def show_table(rows: list[tuple[str, str]]) -> None:
-    """Print pairs of name and value."""
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Search for convolutional cells: decode a genotype, keep everything in a run folder."""
+    """Search for convolutional cells: decode a genotype, keep everything in a run folder.
+
+    `archgrad search recurrent` searches for recurrent cells on text and has options of its own.
+    """
 
     method: MethodName = "darts-second-order"
     data: Annotated[DataOptions, Flat] = field(default_factory=DataOptions)
@@ -64,7 +69,10 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
-    """Train the network of a genotype from scratch. The recipe is named last and has options of its own."""
+    """Train the network of a genotype from scratch. The recipe is named last and has options of its own.
+
+    `archgrad train recurrent` trains language models and has options of its own.
+    """
 
     genotype: str = "DARTS_V2"  # DARTS_V1, DARTS_V2, NASNET, AMOEBANET, a JSON file, or the run folder of a search
     channels: int = 36  # channels of the first cells
@@ -77,7 +85,7 @@ class Train:
 
     def __call__(self) -> None:
         command, surroundings = prepared(self, "train")
-        genotype = read_genotype(command.genotype)
+        genotype = read_genotype(command.genotype, CONV_CELL)
         data = command.data.load(command.run.seed)
         space = SpaceOptions(stem=command.stem).space(data)
         score = recorded_training(
@@ -103,15 +111,31 @@ class Train:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate:
-    """Evaluate a trained network, on the test images that its training set aside or on others."""
+    """Evaluate a trained network, on the test data that its training set aside or on others.
+
+    A language model writes a continuation, too.
+    """
 
     network: tyro.conf.Positional[Path]  # run folder of a training
-    data: str | None = None  # other data, digits or a path as in train; by default the training's own, split alike
+    data: str | None = None  # other images or another text, as in train; by default the training's own, split alike
     image_size: int | None = None  # resize the other data to this height and width
-    batch_size: int = 256  # images per step; the result does not depend on it
+    batch_size: int | None = None  # images per step (256), or rows that a text is read in (10; 1 loses no context)
+    sample: int = 60  # tokens that a language model writes
+    prompt: str = ""  # what it goes on from
     device: str = RunOptions.device  # auto, cpu, cuda, cuda:1, …
 
     def __call__(self) -> None:
+        if is_language_model(self.network):
+            show_language_model(
+                self.network,
+                load_language_model(self.network),
+                text=self.data,
+                batch_size=10 if self.batch_size is None else self.batch_size,
+                length=self.sample,
+                prompt=self.prompt,
+                device=self.device,
+            )
+            return
         saved = load_network(self.network)
         options, seed = stored_data(self.network)
         if self.data is not None:
@@ -120,7 +144,11 @@ class Evaluate:
         if test.classes != saved.classes:
             raise ValueError(f"data: has the classes {test.classes}, but the network was trained on {saved.classes}.")
         metrics = evaluate(
-            saved.network, test, batch_size=self.batch_size, augmentation=saved.augmentation, device=self.device
+            saved.network,
+            test,
+            batch_size=256 if self.batch_size is None else self.batch_size,
+            augmentation=saved.augmentation,
+            device=self.device,
         )
         show_table(
             [
@@ -135,7 +163,7 @@ class Evaluate:
 class Show:
     """Print a genotype and draw its cells, or the graph of an equation."""
 
-    genotype: tyro.conf.Positional[str]  # DARTS_V1, DARTS_V2, NASNET, AMOEBANET, a JSON file, or a run folder
+    genotype: tyro.conf.Positional[str]  # DARTS_V2, NASNET, DARTS_V2_RECURRENT, …, a JSON file, or a run folder
     out: Path | None = None  # picture to write, .png or .svg; without it the genotype is printed only
     json: bool = False  # print JSON instead of text
 
@@ -153,6 +181,7 @@ class Demo:
     """Search, decode, train from scratch, compare with random cells of the same size and budget, and report.
 
     The defaults run on scikit-learn's digits in a few minutes on two cores; other data take other settings.
+    `archgrad demo recurrent` does the same with language models and has options of its own.
     """
 
     method: MethodName = "darts-second-order"
@@ -207,12 +236,23 @@ class BenchEquations:
         run_equation_benchmark(self.settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchRecurrent:
+    """Measure seconds per step and peak memory of the recurrent supernet against a plain loop and the bare products."""
+
+    settings: Annotated[RecurrentBenchmarkSettings, Flat] = field(default_factory=RecurrentBenchmarkSettings)
+
+    def __call__(self) -> None:
+        run_recurrent_benchmark(self.settings)
+
+
 if TYPE_CHECKING:
-    BenchChoice = BenchSteps | BenchEquations
+    BenchChoice = BenchSteps | BenchEquations | BenchRecurrent
 else:
     BenchChoice = Annotated[
         Annotated[BenchSteps, tyro.conf.subcommand("steps")]
-        | Annotated[BenchEquations, tyro.conf.subcommand("equations")],
+        | Annotated[BenchEquations, tyro.conf.subcommand("equations")]
+        | Annotated[BenchRecurrent, tyro.conf.subcommand("recurrent")],
         Flat,
     ]
 
@@ -220,7 +260,7 @@ else:
 @tyro.conf.configure(tyro.conf.CascadeSubcommandArgs)  # the options of the default need no `steps` before them
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Measure the cost of the supernet's steps, or with `equations` which known equations are found."""
+    """Measure what a supernet's step costs (`steps`, `recurrent`), or which known equations are found (`equations`)."""
 
     what: BenchChoice = field(default_factory=BenchSteps)
 
@@ -237,3 +277,11 @@ COMMANDS = {
     "equation": Equation,
     "bench": Bench,
 }
+"""The commands by name."""
+
+SPACE_COMMANDS = {
+    "search recurrent": SearchRecurrent,
+    "train recurrent": TrainRecurrent,
+    "demo recurrent": DemoRecurrent,
+}
+"""Commands for other spaces than convolutional cells, by both words."""

@@ -8,11 +8,12 @@ from typing import Any
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
-from archgrad.genotype import CONV_CELL, PUBLISHED, Genotype
+from archgrad.genotype import CONV_CELL, PUBLISHED, RECURRENT_CELL, Genotype, published
 from archgrad.identity import flat
 from archgrad.runs import CHECKPOINT_SECONDS, read_json
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.network import check_genotype
+from archgrad.spaces.recurrent.network import recurrent_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +72,11 @@ def prepared(command: Any, name: str) -> tuple[Any, Surroundings]:
         ValueError: a resumed run is asked for settings that differ from its own.
     """
     run: RunOptions = command.run
-    path = run.out or Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path = run.out or Path("runs") / f"{name.replace(' ', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     if run.resume is not None:
         path = run.resume
         command = _stored(command, name)
-        if name != "demo" and not (path / "checkpoint.safetensors").is_file():
+        if not name.startswith("demo") and not (path / "checkpoint.safetensors").is_file():
             print(f"{path}: there is no checkpoint yet, starting from the beginning")
     print(f"run folder: {path}")
     plain = to_plain(command)
@@ -116,7 +117,7 @@ def _stored(command: Any, name: str) -> Any:
 def _option(key: str) -> str:
     """What an option is called on the command line: groups without a prefix leave none."""
     group, _, name = key.partition(".")
-    return (name if group in ("data", "space", "settings", "run") and name else key).replace("_", "-")
+    return (name if group in ("data", "space", "settings", "run", "text") and name else key).replace("_", "-")
 
 
 def stored_data(folder: Path) -> tuple[DataOptions, int]:
@@ -132,24 +133,31 @@ def stored_data(folder: Path) -> tuple[DataOptions, int]:
         raise ValueError(f"{folder}: config.json does not say which data the run was given ({error!r}).") from error
 
 
-def read_genotype(source: str) -> Genotype:
+def read_genotype(source: str, space: str | None = None) -> Genotype:
     """Read a genotype: a published one by name, a JSON file, or a run folder.
+
+    With a `space`, the published ones of that space go by their name without its ending too: DARTS_V2 is
+    DARTS_V2_RECURRENT where recurrent cells are meant.
 
     Raises:
         ValueError: there is neither such a name nor such a file, or the file is no genotype.
     """
-    if source.upper() in PUBLISHED:
-        return PUBLISHED[source.upper()]
+    known = PUBLISHED if space is None else published(space)
+    for name in (source.upper(), f"{source.upper()}_RECURRENT"):
+        if name in known:
+            return known[name]
     path = Path(source).expanduser()
     if path.is_dir() and (path / "config.json").is_file() and not (path / "genotype.json").is_file():
         raise ValueError(f"genotype: the run in {path} has no genotype yet; it is written when a search ends.")
     path = path / "genotype.json" if path.is_dir() else path
     if not path.is_file():
         raise ValueError(
-            f"genotype: {source!r} is no published genotype ({', '.join(PUBLISHED)}), no genotype file, "
+            f"genotype: {source!r} is no published genotype ({', '.join(known)}), no genotype file, "
             "and no run folder with a genotype.json."
         )
     genotype = Genotype.from_json(path.read_text(errors="replace"))
     if genotype.space == CONV_CELL:
         check_genotype(genotype)
+    if genotype.space == RECURRENT_CELL:
+        recurrent_cell(genotype)
     return genotype
