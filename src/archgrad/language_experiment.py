@@ -172,20 +172,10 @@ def compare_language_models(
         size = hidden_size
         if genotype is None:
             size = hidden_size_for(rows[0].parameters, vocabulary_size=len(corpus.vocabulary))
-        seed = derive(surroundings.seed, "training", index) % 2**31
-        score = recorded_language_training(
-            genotype, corpus, part(name, seed), recipe=recipe, hidden_size=size, title=name
-        )
-        rows.append(
-            LanguageRow(
-                name,
-                genotype,
-                score.test.perplexity,
-                score.validation.perplexity,
-                parameters=score.parameters,
-                seconds=score.seconds,
-            )
-        )
+        own = part(name, derive(surroundings.seed, "training", index) % 2**31)
+        score = recorded_language_training(genotype, corpus, own, recipe=recipe, hidden_size=size, title=name)
+        reached = score.test.perplexity, score.validation.perplexity
+        rows.append(LanguageRow(name, genotype, *reached, parameters=score.parameters, seconds=score.seconds))
     found, *random, lstm = rows
     comparison = LanguageComparison(found, random, lstm, result.seconds, folder.path / "report.html")
     report_language_comparison(

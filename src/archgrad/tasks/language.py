@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -52,7 +53,8 @@ class LanguageModelling:
         """Evaluate (tokens [time, batch], next tokens [time, batch]); `forward` gets (tokens, carry)."""
         tokens, targets = batch
         output: LanguageOutput = forward((tokens, carry))
-        loss = F.cross_entropy(output.scores.flatten(0, 1).float(), targets.flatten())
+        scores = output.scores.flatten(0, 1)
+        loss = F.cross_entropy(scores.to(torch.promote_types(scores.dtype, torch.float32)), targets.flatten())
         penalty = None
         if self.activation:
             penalty = self.activation * output.dropped.square().mean()

@@ -62,7 +62,7 @@ def test_any_sizes(time, batch, size, nodes, seed):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize("wanted", [(5,), (0, 3, 4), (1,)])
+@pytest.mark.parametrize("wanted", [(5,), (0, 3, 4), (1,), (3,), (4,)])
 def test_what_nobody_asks_for_changes_nothing(make_sequence, wanted):
     """An architecture step asks for the mixture alone, a weight step for the weights."""
     sequence = make_sequence()

@@ -65,7 +65,7 @@ class RecurrentNetwork(LanguageModel):
         read = locked_dropout(embedded, self.dropout.cell_input, training=self.training)
         projected = read @ self.initial[:width]
         if hidden is None:
-            hidden = projected.new_zeros(projected.shape[1], self.hidden_size)
+            hidden = self.embedding.new_zeros(projected.shape[1], self.hidden_size)  # projected may be in bfloat16
         mask = None
         if self.training and self.dropout.hidden:
             mask = keep_mask(hidden, tuple(hidden.shape), self.dropout.hidden)
@@ -97,7 +97,7 @@ def masked(state: Tensor, mask: Tensor | None) -> Tensor:
 
 def highway(state: Tensor, product: Tensor, activation: str) -> Tensor:
     """s + σ(c)(f(h) − s) for [c, h] = `product` (arXiv:1607.03474)."""
-    gate, candidate = product.chunk(2, dim=1)
+    gate, candidate = product.to(state.dtype).chunk(2, dim=1)  # products may be in bfloat16, states lose no digits
     return torch.lerp(state, ACTIVATIONS[activation].function(candidate), gate.sigmoid())
 
 

@@ -68,7 +68,7 @@ class RecurrentSupernet(LanguageModel):
         read = locked_dropout(embedded, self.dropout.cell_input, training=self.training)
         projected = read @ self.initial[:width]
         if hidden is None:
-            hidden = projected.new_zeros(batch, self.hidden_size)
+            hidden = self.embedding.new_zeros(batch, self.hidden_size)  # projected may be in bfloat16
         mask = None
         if self.training and self.dropout.hidden:
             mask = keep_mask(hidden, tuple(hidden.shape), self.dropout.hidden)

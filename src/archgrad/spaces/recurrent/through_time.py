@@ -175,12 +175,12 @@ class _ThroughTime(torch.autograd.Function):
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
         hidden, mask, recurrent, weights, shares, outputs, states, scales, initial, *products = context.saved_tensors
-        of_projected_wanted, _, _, of_weights_wanted, _, of_shares_wanted, *_ = context.needs_input_grad
+        wanted = dict(zip(Sequence._fields, context.needs_input_grad, strict=False))
         time, nodes, size, edges = len(outputs), len(weights), hidden.shape[1], first_edges(len(weights))
         of_projected = torch.empty_like(initial)
-        of_recurrent = torch.zeros_like(recurrent) if of_weights_wanted else None
-        of_weights = torch.zeros_like(weights) if of_weights_wanted else None
-        of_shares = torch.zeros_like(shares) if of_shares_wanted else None
+        of_recurrent = torch.zeros_like(recurrent) if wanted["recurrent"] else None
+        of_weights = torch.zeros_like(weights) if wanted["weights"] else None
+        of_shares = torch.zeros_like(shares) if wanted["shares"] else None
         of_hidden = torch.zeros_like(hidden)
         for step in reversed(range(time)):
             of_states = (of_hidden.add_(gradient[step]) / nodes).expand(nodes + 1, -1, -1).contiguous()
@@ -218,12 +218,12 @@ class _ThroughTime(torch.autograd.Function):
                 read = previous if mask is None else previous * mask
                 of_recurrent.addmm_(read.T, of_projected[step])
         return (
-            of_projected if of_projected_wanted else None,
-            of_hidden,
-            None,
+            of_projected if wanted["projected"] else None,
+            of_hidden if wanted["hidden"] else None,
+            None,  # the mask
             of_recurrent,
             of_weights,
             of_shares,
-            None,
-            None,
+            None,  # names
+            None,  # kernels
         )

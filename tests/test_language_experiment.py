@@ -1,0 +1,63 @@
+"""The comparison on text, tiny: every network leaves a folder, the report names them, a resumed job repeats nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from archgrad import TextSearchSettings, methods, recipes
+from archgrad.data.text import load_text
+from archgrad.experiment import Surroundings
+from archgrad.language_experiment import compare_language_models
+from archgrad.runs import load_language_model, read_json
+from archgrad.spaces import RecurrentCellSpace
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    corpus = load_text("grammar", limit=600)
+    space = RecurrentCellSpace(vocabulary_size=len(corpus.vocabulary), hidden_size=6, nodes=2)
+
+    def compare(resume):
+        return compare_language_models(
+            space,
+            corpus,
+            Surroundings(path=path, configuration={"test": 1}, device="cpu", quiet=True, resume=resume),
+            method=methods.darts(order=1),
+            settings=TextSearchSettings(epochs=1, batch_size=4, learning_rate=1.0),
+            recipe=recipes.grammar(epochs=1, batch_size=4),
+            hidden_size=6,
+            random_cells=2,
+        )
+
+    path = tmp_path_factory.mktemp("language") / "run"
+    return path, compare(False), lambda: compare(True)
+
+
+def test_every_network_leaves_a_folder(compared):
+    path, comparison, _ = compared
+    for row, name in ((comparison.found, "found"), (comparison.random[1], "random_2"), (comparison.lstm, "LSTM")):
+        assert load_language_model(path / name).genotype == row.genotype
+        assert read_json(path / name / "score.json")["test_perplexity"] == row.test_perplexity
+        assert (path / name / "report.html").is_file()
+
+
+def test_all_have_about_the_same_size(compared):
+    _, comparison, _ = compared
+    assert {row.parameters for row in comparison.random} == {comparison.found.parameters}
+    assert comparison.lstm.parameters == pytest.approx(comparison.found.parameters, rel=0.1)
+
+
+def test_the_report_names_them(compared):
+    _, comparison, _ = compared
+    page = Path(comparison.report).read_text()
+    for word in ("LSTM", "random_2", "test perplexity", f"{comparison.found.test_perplexity:.2f}"):
+        assert word in page
+    table = dict(comparison.table())
+    assert table["LSTM"] == f"{comparison.lstm.test_perplexity:.2f}"
+
+
+def test_a_resumed_job_repeats_nothing(compared):
+    _, comparison, resume = compared
+    again = resume()
+    assert again.found.test_perplexity == comparison.found.test_perplexity
+    assert again.lstm.seconds == comparison.lstm.seconds
