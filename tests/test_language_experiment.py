@@ -61,3 +61,18 @@ def test_a_resumed_job_repeats_nothing(compared):
     again = resume()
     assert again.found.test_perplexity == comparison.found.test_perplexity
     assert again.lstm.seconds == comparison.lstm.seconds
+
+
+@pytest.mark.parametrize(("changes", "message"), [({"hidden_size": 0}, "hidden_size"), ({"random_cells": 0}, "count")])
+def test_what_comes_after_the_search_is_checked_before_it(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=f"{message}: must be at least 1, got 0"):
+        compare_language_models(
+            RecurrentCellSpace(vocabulary_size=265, hidden_size=6, nodes=2),
+            load_text("grammar", limit=600),
+            Surroundings(path=tmp_path / "run", configuration={}, device="cpu", quiet=True),
+            method=methods.darts(order=1),
+            settings=TextSearchSettings(epochs=1, batch_size=4),
+            recipe=recipes.grammar(epochs=1),
+            **{"hidden_size": 6, "random_cells": 2, **changes},
+        )
+    assert not (tmp_path / "run").exists()

@@ -8,6 +8,7 @@ import torch
 
 from archgrad.baselines import random_genotypes
 from archgrad.bilevel import SearchResult
+from archgrad.checks import whole
 from archgrad.data.text import Corpus
 from archgrad.devices import preserved_randomness
 from archgrad.experiment import Surroundings
@@ -146,7 +147,12 @@ def compare_language_models(
 
     All cells of a space have the same number of parameters. Every network has its own initialisation and lengths of
     sequences, derived from the seed. A resumed job goes on with the part that it was in.
+
+    Raises:
+        ValueError: `hidden_size` or `random_cells` below 1, or what a search or a training refuses.
     """
+    whole("hidden_size", hidden_size, 1)  # now, and not when the search is done
+    rivals = random_genotypes(space, random_cells, seed=surroundings.seed)
     folder = RunFolder(surroundings.path, resume=surroundings.resume)
     write_json(folder.configuration_path, dict(surroundings.configuration))
     write_json(folder.path / "environment.json", environment())
@@ -161,7 +167,6 @@ def compare_language_models(
         space, corpus, part("search", surroundings.seed), method=method, settings=settings
     )
     folder.write_genotype(result.genotype)
-    rivals = random_genotypes(space, random_cells, seed=surroundings.seed)
     networks: list[tuple[str, Genotype | None]] = [
         ("found", result.genotype),
         *((f"random_{index}", genotype) for index, genotype in enumerate(rivals, start=1)),

@@ -69,7 +69,8 @@ def test_a_resumed_search_keeps_its_settings(folder, capsys):
 
 
 def test_evaluation_agrees_with_the_training(folder, capsys):
-    main(["evaluate", str(folder / "model"), "--batch-size", "2", "--sample", "12", "--prompt", "the dogs"])
+    written = ["--sample", "12", "--prompt", "the dogs", "--temperature", "0.5"]
+    main(["evaluate", str(folder / "model"), "--batch-size", "2", *written])
     out = capsys.readouterr().out
     expected = read_json(folder / "model" / "score.json")["test_perplexity"]
     assert float(re.search(r"test perplexity +([\d.]+)", out)[1]) == pytest.approx(expected, abs=0.006)

@@ -82,12 +82,17 @@ def test_what_is_carried_comes_in_and_goes_out_without_a_graph():
     assert evaluation.penalty.requires_grad
 
 
-def test_scores_in_half_precision_are_compared_in_single():
-    output = LanguageOutput(SCORES.bfloat16(), HIDDEN, OUTPUTS, DROPPED)
-    evaluation = LanguageModelling().evaluate(lambda inputs: output, (TOKENS, TARGETS), None)
-    assert evaluation.loss.dtype == torch.float32
-    expected = torch.nn.functional.cross_entropy(SCORES.bfloat16().float().flatten(0, 1), TARGETS.flatten())
-    assert torch.equal(evaluation.loss, expected)
+def test_scores_in_half_precision_are_compared_in_single_and_double_stays_double():
+    for scores, wanted in (
+        (SCORES.bfloat16(), torch.float32),
+        (SCORES, torch.float32),
+        (SCORES.double(), torch.float64),
+    ):
+        output = LanguageOutput(scores, HIDDEN, OUTPUTS, DROPPED)
+        evaluation = LanguageModelling().evaluate(lambda inputs, output=output: output, (TOKENS, TARGETS), None)
+        expected = torch.nn.functional.cross_entropy(scores.to(wanted).flatten(0, 1), TARGETS.flatten())
+        assert evaluation.loss.dtype == wanted
+        assert torch.equal(evaluation.loss, expected)
 
 
 def test_the_rate_is_that_of_the_length():

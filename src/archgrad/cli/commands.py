@@ -122,6 +122,7 @@ class Evaluate:
     batch_size: int | None = None  # images per step (256), or rows that a text is read in (10; 1 loses no context)
     sample: int = 60  # tokens that a language model writes
     prompt: str = ""  # what it goes on from
+    temperature: float = 1.0  # of its draws; 0 takes the likeliest token every time
     device: str = RunOptions.device  # auto, cpu, cuda, cuda:1, …
 
     def __call__(self) -> None:
@@ -133,6 +134,7 @@ class Evaluate:
                 batch_size=10 if self.batch_size is None else self.batch_size,
                 length=self.sample,
                 prompt=self.prompt,
+                temperature=self.temperature,
                 device=self.device,
             )
             return

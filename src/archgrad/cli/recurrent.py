@@ -220,13 +220,22 @@ def show_language_model(
     batch_size: int,
     length: int,
     prompt: str,
+    temperature: float,
     device: str,
 ) -> None:
     """Evaluate a trained language model on its text or another one, and print what it continues the prompt with."""
     options, seed = stored_text(folder)
     options = options if text is None else TextOptions(text=text)
     corpus = announced(options.load(seed, saved.vocabulary))
-    continuation = sample(saved.network, saved.vocabulary, length=length, prompt=prompt, seed=seed, device=device)
+    continuation = sample(
+        saved.network,
+        saved.vocabulary,
+        length=length,
+        prompt=prompt,
+        temperature=temperature,
+        seed=seed,
+        device=device,
+    )
     parts = {"validation": corpus.validation, "test": corpus.test}
     found = {
         name: evaluate(saved.network, tokens, batch_size=batch_size, device=device) for name, tokens in parts.items()

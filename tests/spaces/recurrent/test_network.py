@@ -109,3 +109,16 @@ def test_one_node():
     tokens = torch.randint(5, (3, 2))
     expected, _ = by_hand(network, genotype, tokens, torch.zeros(2, 4, dtype=torch.float64))
     torch.testing.assert_close(network(tokens).scores, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_products_in_bfloat16_leave_the_states_their_digits():
+    network = RecurrentNetwork(DARTS_V2_RECURRENT, vocabulary_size=11, hidden_size=6)
+    tokens = torch.randint(11, (5, 3), generator=torch.Generator().manual_seed(1))
+    expected = network(tokens)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = network(tokens)
+        again = network(tokens, found.hidden)
+    for output in (found, again):
+        assert {output.hidden.dtype, output.outputs.dtype} == {torch.float32}
+        assert output.scores.dtype == torch.bfloat16
+    torch.testing.assert_close(found.hidden, expected.hidden, rtol=0.05, atol=1e-3)
