@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from archgrad.runs import load_language_model, read_json
+from archgrad.runs import read_json
 
 JOBS = 2
 
@@ -43,11 +43,8 @@ def run(seed: int, out: Path, options: list[str]) -> Path:
 
 def perplexities(path: Path) -> dict[str, float]:
     """The test perplexity of each network of a comparison, from its evaluation."""
-    found = {}
-    for folder in sorted(item for item in path.iterdir() if (item / "network.json").is_file()):
-        load_language_model(folder)  # what is reported is there to be used
-        found[folder.name] = read_json(folder / "score.json")["test_perplexity"]
-    return found
+    scores = sorted(path.glob("*/score.json"))
+    return {score.parent.name: read_json(score)["test_perplexity"] for score in scores}
 
 
 def main() -> None:

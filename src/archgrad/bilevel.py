@@ -293,7 +293,7 @@ class Searcher:
             )
         descend(
             state.weight_optimizer,
-            evaluation.loss if evaluation.penalty is None else evaluation.loss + evaluation.penalty,
+            evaluation.penalised,
             network=state.supernet,
             gradient_clip=self.settings.gradient_clip,
             step=state.progress.step,

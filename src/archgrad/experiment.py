@@ -1,7 +1,8 @@
 """Whole jobs that leave a run folder behind: a search, a training, and both with their baseline and a report."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,26 @@ class Surroundings:
     quiet: bool = False
     resume: bool = False
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+
+    def part(self, name: str, seed: int) -> "Surroundings":
+        """Those of a part of the job, in a folder of its own below."""
+        path = self.path / name
+        configuration = {**self.configuration, "part": name}
+        return replace(self, path=path, configuration=configuration, seed=seed, resume=self.resume and path.exists())
+
+    def opened(self) -> RunFolder:
+        """The folder of a job of several parts, with its configuration written."""
+        folder = RunFolder(self.path, resume=self.resume)
+        write_json(folder.configuration_path, dict(self.configuration))
+        write_json(folder.path / "environment.json", environment())
+        return folder
+
+    @contextmanager
+    def initialisation(self) -> Iterator[None]:
+        """Weights that are made in here follow from the seed, and torch's own generator stays as it was."""
+        with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
+            torch.default_generator.manual_seed(derive(self.seed, "network weights"))
+            yield
 
     def recorder(self) -> Recorder:
         """The callback that keeps the job's folder."""
@@ -88,8 +109,7 @@ def recorded_training(
         "stem": space.stem,
         "auxiliary": auxiliary,
     }
-    with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
-        torch.default_generator.manual_seed(derive(surroundings.seed, "network weights"))
+    with surroundings.initialisation():
         network = space.network(genotype, channels=channels, layers=layers, auxiliary=auxiliary)
     recorder = surroundings.recorder()
     recorder.folder.write_genotype(genotype)
@@ -169,20 +189,7 @@ def compare_with_random(
     Every network has its own initialisation and order of the data, derived from the seed. A resumed job goes on with
     the part that it was in.
     """
-    folder = RunFolder(surroundings.path, resume=surroundings.resume)
-    write_json(folder.configuration_path, dict(surroundings.configuration))
-    write_json(folder.path / "environment.json", environment())
-
-    def part(name: str, seed: int) -> Surroundings:
-        path = folder.path / name
-        return replace(
-            surroundings,
-            path=path,
-            configuration={**surroundings.configuration, "part": name},
-            seed=seed,
-            resume=surroundings.resume and path.exists(),
-        )
-
+    folder, part = surroundings.opened(), surroundings.part
     result = recorded_search(space, data, part("search", surroundings.seed), method=method, settings=settings)
     folder.write_genotype(result.genotype)
     rivals = random_genotypes_of_size(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from archgrad.checks import one_of
+from archgrad.files import read_document
 
 FORMAT = "archgrad.genotype"
 VERSION = 1
@@ -121,19 +122,7 @@ class Genotype:
         Raises:
             ValueError: the text is no JSON, no genotype, of a newer version, or does not describe cells.
         """
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"genotype: not JSON ({error}).") from error
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise ValueError(f"genotype: not a genotype file, its 'format' is not {FORMAT!r}.")
-        version = document.get("version")
-        if not isinstance(version, int) or version < 1:
-            raise ValueError(f"genotype: version {version!r} is not a positive integer.")
-        if version > VERSION:
-            raise ValueError(
-                f"genotype: version {version} is newer than this archgrad reads (up to {VERSION}); upgrade archgrad."
-            )
+        document = read_document(text, "genotype", format=FORMAT, version=VERSION)
         try:
             space = document["space"]
             if not isinstance(space, str):

@@ -1,22 +1,19 @@
 """Whole jobs on text that leave a run folder behind: a search, a training, and both beside random cells and an LSTM."""
 
 import statistics
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from archgrad.baselines import random_genotypes
 from archgrad.bilevel import SearchResult
 from archgrad.checks import whole
 from archgrad.data.text import Corpus
-from archgrad.devices import preserved_randomness
 from archgrad.experiment import Surroundings
 from archgrad.genotype import Genotype
 from archgrad.language import LanguageScore, sample, search, train
 from archgrad.methods import Method
 from archgrad.recipes import LanguageRecipe
-from archgrad.runs import RunFolder, environment, progress, save_language_model, write_json
+from archgrad.runs import progress, save_language_model, write_json
 from archgrad.seeding import derive
 from archgrad.settings import TextSearchSettings
 from archgrad.spaces import LSTMNetwork, RecurrentCellSpace
@@ -68,8 +65,7 @@ def recorded_language_training(
 ) -> LanguageScore:
     """Train the language model of a genotype, or an LSTM (None), from scratch; leave it and a report in the folder."""
     vocabulary = corpus.vocabulary
-    with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
-        torch.default_generator.manual_seed(derive(surroundings.seed, "network weights"))
+    with surroundings.initialisation():
         network: LanguageModel
         if genotype is None:
             network = LSTMNetwork(vocabulary_size=len(vocabulary), hidden_size=hidden_size)
@@ -153,16 +149,7 @@ def compare_language_models(
     """
     whole("hidden_size", hidden_size, 1)  # now, and not when the search is done
     rivals = random_genotypes(space, random_cells, seed=surroundings.seed)
-    folder = RunFolder(surroundings.path, resume=surroundings.resume)
-    write_json(folder.configuration_path, dict(surroundings.configuration))
-    write_json(folder.path / "environment.json", environment())
-
-    def part(name: str, seed: int) -> Surroundings:
-        path = folder.path / name
-        configuration = {**surroundings.configuration, "part": name}
-        resume = surroundings.resume and path.exists()
-        return replace(surroundings, path=path, configuration=configuration, seed=seed, resume=resume)
-
+    folder, part = surroundings.opened(), surroundings.part
     result = recorded_language_search(
         space, corpus, part("search", surroundings.seed), method=method, settings=settings
     )

@@ -6,11 +6,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from rich.console import Console
+from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,31 @@ def _memory(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def measured_each(module: str, variants: Iterable[str], settings: Mapping[str, Any]) -> dict[str, Measurement]:
+    """Measure all variants, each in a new process, and say which one is measured."""
+    console, found = Console(), {}
+    for variant in variants:
+        console.print(f"measuring {variant} …", style="dim")
+        found[variant] = measured_alone(module, variant, settings)
+    return found
+
+
+def cost_table(
+    title: str, found: Mapping[str, Measurement], *, seconds: Mapping[str, str], mebibytes: Mapping[str, str]
+) -> Table:
+    """A row for each variant: seconds and MiB, each followed by ratios, given as heading and what is divided by."""
+    table = Table(title=title)
+    table.add_column("step", no_wrap=True)
+    for heading in ("seconds", *seconds, "MiB", *mebibytes):
+        table.add_column(heading, justify="right")
+    for variant, measured in found.items():
+        times = [f"{measured.seconds / found[name].seconds:.2f}" for name in seconds.values()]
+        sizes = [found[name].mebibytes for name in mebibytes.values()]
+        ratios = [f"{measured.mebibytes / size:.2f}" if size else "–" for size in sizes]
+        table.add_row(variant, f"{measured.seconds:.3f}", *times, f"{measured.mebibytes:.0f}", *ratios)
+    return table
 
 
 def measured_alone(module: str, variant: str, settings: Mapping[str, Any]) -> Measurement:

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
-from archgrad.bench.measurement import Measurement, measured_alone, timed
+from archgrad.bench.measurement import Measurement, cost_table, measured_each, timed
 from archgrad.bilevel import Searcher
 from archgrad.checks import at_least
 from archgrad.devices import resolve_device
@@ -117,34 +116,15 @@ def _factors(settings: RecurrentBenchmarkSettings, device: torch.device) -> Iter
 
 def run_recurrent_benchmark(settings: RecurrentBenchmarkSettings) -> dict[str, Measurement]:
     """Measure all variants, each in a new process, and print a table; returns the measurements by variant."""
-    console = Console()
-    found: dict[str, Measurement] = {}
-    for variant in (PRODUCTS, *ENGINES):
-        console.print(f"measuring {variant} …", style="dim")
-        found[variant] = measured_alone("archgrad.bench.recurrent", variant, asdict(settings))
-    console.print(_table(settings, found))
-    return found
-
-
-def _table(settings: RecurrentBenchmarkSettings, found: dict[str, Measurement]) -> Table:
-    table = Table(
-        title=f"{settings.hidden_size} units, batch {settings.batch_size}, BPTT {settings.sequence_length}, "
+    found = measured_each("archgrad.bench.recurrent", (PRODUCTS, *ENGINES), asdict(settings))
+    title = (
+        f"{settings.hidden_size} units, batch {settings.batch_size}, BPTT {settings.sequence_length}, "
         f"vocabulary {settings.vocabulary_size:,}, first order, median of {settings.steps} steps"
     )
-    table.add_column("step", no_wrap=True)
-    for heading in ("seconds", "÷ loop", "÷ products", "MiB", "÷ loop"):
-        table.add_column(heading, justify="right")
-    reference, products = found[REFERENCE], found[PRODUCTS]
-    for variant, measured in found.items():
-        table.add_row(
-            variant,
-            f"{measured.seconds:.3f}",
-            f"{measured.seconds / reference.seconds:.2f}",
-            f"{measured.seconds / products.seconds:.2f}",
-            f"{measured.mebibytes:.0f}",
-            f"{measured.mebibytes / reference.mebibytes:.2f}" if reference.mebibytes else "–",
-        )
-    return table
+    Console().print(
+        cost_table(title, found, seconds={"÷ loop": REFERENCE, "÷ products": PRODUCTS}, mebibytes={"÷ loop": REFERENCE})
+    )
+    return found
 
 
 if __name__ == "__main__":

@@ -14,10 +14,9 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
-from archgrad.bench.measurement import Measurement, measured_alone, timed
+from archgrad.bench.measurement import Measurement, cost_table, measured_each, timed
 from archgrad.bilevel import Searcher
 from archgrad.checks import at_least
 from archgrad.devices import resolve_device
@@ -105,34 +104,17 @@ def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: 
 
 def run_benchmark(settings: BenchmarkSettings) -> dict[str, Measurement]:
     """Measure all variants, each in a new process, and print a table; returns the measurements by variant."""
-    console = Console()
-    found: dict[str, Measurement] = {}
-    for variant in (REFERENCE, *METHODS):
-        console.print(f"measuring {variant} …", style="dim")
-        found[variant] = measured_alone("archgrad.bench.steps", variant, asdict(settings))
-    console.print(_table(settings, found))
-    return found
-
-
-def _table(settings: BenchmarkSettings, found: dict[str, Measurement]) -> Table:
-    table = Table(
-        title=f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
+    found = measured_each("archgrad.bench.steps", (REFERENCE, *METHODS), asdict(settings))
+    title = (
+        f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
         f"{settings.image_size}×{settings.image_size}, median of {settings.steps} steps"
     )
-    table.add_column("step", no_wrap=True)
-    for heading in ("seconds", "÷ ref.", "÷ first", "MiB", "÷ ref."):
-        table.add_column(heading, justify="right")
-    reference, first = found[REFERENCE], found["first order"]
-    for variant, measured in found.items():
-        table.add_row(
-            variant,
-            f"{measured.seconds:.3f}",
-            f"{measured.seconds / reference.seconds:.2f}",
-            f"{measured.seconds / first.seconds:.2f}",
-            f"{measured.mebibytes:.0f}",
-            f"{measured.mebibytes / reference.mebibytes:.2f}" if reference.mebibytes else "–",
+    Console().print(
+        cost_table(
+            title, found, seconds={"÷ ref.": REFERENCE, "÷ first": "first order"}, mebibytes={"÷ ref.": REFERENCE}
         )
-    return table
+    )
+    return found
 
 
 if __name__ == "__main__":

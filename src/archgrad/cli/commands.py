@@ -16,8 +16,19 @@ from archgrad.bench import (
     run_recurrent_benchmark,
 )
 from archgrad.cli.equation import Equation
-from archgrad.cli.options import DataOptions, RunOptions, SpaceOptions, prepared, read_genotype, stored_data
-from archgrad.cli.recurrent import DemoRecurrent, SearchRecurrent, TrainRecurrent, show_language_model, show_table
+from archgrad.cli.options import (
+    DataOptions,
+    Flat,
+    MethodName,
+    RunOptions,
+    SpaceOptions,
+    prepared,
+    read_genotype,
+    recipe_choice,
+    show_table,
+    stored_options,
+)
+from archgrad.cli.recurrent import DemoRecurrent, SearchRecurrent, TrainRecurrent, show_language_model
 from archgrad.data import Augmentation
 from archgrad.equations import EQUATIONS, draw_found
 from archgrad.experiment import compare_with_random, recorded_search, recorded_training
@@ -28,20 +39,10 @@ from archgrad.runs import is_language_model, load_language_model, load_network
 from archgrad.settings import SearchSettings
 from archgrad.training import evaluate
 
-Flat = tyro.conf.arg(name="")  # a group of options whose names get no prefix
-MethodName = Annotated[str, tyro.conf.arg(help=f"one of {', '.join(methods.METHODS)}")]
-
 if TYPE_CHECKING:
     RecipeChoice = Recipe
 else:
-    RecipeChoice = Annotated[
-        tyro.extras.subcommand_type_from_defaults(
-            {name: make() for name, make in recipes.RECIPES.items()},
-            {name: make.__doc__.splitlines()[0] for name, make in recipes.RECIPES.items()},
-            prefix_names=False,
-        ),
-        Flat,
-    ]
+    RecipeChoice = recipe_choice(recipes.RECIPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,7 @@ class Evaluate:
             )
             return
         saved = load_network(self.network)
-        options, seed = stored_data(self.network)
+        options, seed = stored_options(self.network, "data", DataOptions)
         if self.data is not None:
             options = DataOptions(data=self.data, image_size=self.image_size)
         test = options.load(seed).test

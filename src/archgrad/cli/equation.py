@@ -10,12 +10,11 @@ import tyro
 from archgrad.checks import share
 from archgrad.cli.configuration import to_plain
 from archgrad.cli.estimator import options_of
+from archgrad.cli.options import Flat
 from archgrad.data.columns import read_columns
 from archgrad.equations import SMALL, Discovery, recorded_equation
 from archgrad.estimators import DARTSRegressor
 from archgrad.experiment import Surroundings
-
-Flat = tyro.conf.arg(name="")  # a group of options whose names get no prefix
 
 OWN = ("random_state", "execution_monitor", "output_type", "warm_start")
 """Parameters of the estimator that are the command's: it has a seed, shows progress, and fits one column of numbers."""

@@ -1,10 +1,14 @@
 """Options that several commands share, and how a command finds its run folder."""
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+import tyro
+
+from archgrad import methods
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
@@ -14,6 +18,25 @@ from archgrad.runs import CHECKPOINT_SECONDS, read_json
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.network import check_genotype
 from archgrad.spaces.recurrent.network import recurrent_cell
+
+Options = TypeVar("Options")
+
+Flat = tyro.conf.arg(name="")  # a group of options whose names get no prefix
+MethodName = Annotated[str, tyro.conf.arg(help=f"one of {', '.join(methods.METHODS)}")]
+
+
+def recipe_choice(makers: Mapping[str, Callable[[], Any]]) -> Any:
+    """The type of an option that is one of several recipes, named last, each with options of its own."""
+    defaults = {name: make() for name, make in makers.items()}
+    described = {name: (make.__doc__ or "").splitlines()[0] for name, make in makers.items()}
+    return Annotated[tyro.extras.subcommand_type_from_defaults(defaults, described, prefix_names=False), Flat]
+
+
+def show_table(rows: list[tuple[str, str]]) -> None:
+    """Print pairs of name and value."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,17 +143,17 @@ def _option(key: str) -> str:
     return (name if group in ("data", "space", "settings", "run", "text") and name else key).replace("_", "-")
 
 
-def stored_data(folder: Path) -> tuple[DataOptions, int]:
-    """The data of a run and the seed that split them: with another seed, test images could be training images.
+def stored_options(folder: Path, name: str, kind: type[Options]) -> tuple[Options, int]:
+    """A group of a run's options, data or text, and the seed: with another one, a test could hold training data.
 
     Raises:
         ValueError: the folder's configuration does not say.
     """
     stored = read_json(folder / "config.json")
     try:
-        return from_plain(DataOptions, stored["data"]), int(stored["run"]["seed"])
+        return from_plain(kind, stored[name]), int(stored["run"]["seed"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder}: config.json does not say which data the run was given ({error!r}).") from error
+        raise ValueError(f"{folder}: config.json does not say which {name} the run was given ({error!r}).") from error
 
 
 def read_genotype(source: str, space: str | None = None) -> Genotype:
@@ -158,6 +181,6 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
     genotype = Genotype.from_json(path.read_text(errors="replace"))
     if genotype.space == CONV_CELL:
         check_genotype(genotype)
-    if genotype.space == RECURRENT_CELL:
+    if RECURRENT_CELL in (genotype.space, space):
         recurrent_cell(genotype)
     return genotype

@@ -4,11 +4,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from archgrad import methods, recipes
-from archgrad.cli.configuration import from_plain
-from archgrad.cli.options import RunOptions, prepared, read_genotype
+from archgrad.cli.options import (
+    Flat,
+    MethodName,
+    RunOptions,
+    prepared,
+    read_genotype,
+    recipe_choice,
+    show_table,
+    stored_options,
+)
 from archgrad.data.text import GRAMMAR, Corpus, Vocabulary, load_text
 from archgrad.genotype import RECURRENT_CELL
 from archgrad.language import Perplexity, evaluate, sample
@@ -19,26 +25,16 @@ from archgrad.language_experiment import (
 )
 from archgrad.ops.dropout import Dropout
 from archgrad.recipes import LanguageRecipe
-from archgrad.runs import SavedLanguageModel, read_json
+from archgrad.runs import SavedLanguageModel
 from archgrad.settings import TextSearchSettings
 from archgrad.spaces import RecurrentCellSpace
-from archgrad.spaces.recurrent.network import recurrent_cell
 
-Flat = tyro.conf.arg(name="")  # a group of options whose names get no prefix
-MethodName = Annotated[str, tyro.conf.arg(help=f"one of {', '.join(methods.METHODS)}")]
 LSTM = "LSTM"
 
 if TYPE_CHECKING:
     LanguageRecipeChoice = LanguageRecipe
 else:
-    LanguageRecipeChoice = Annotated[
-        tyro.extras.subcommand_type_from_defaults(
-            {name: make() for name, make in recipes.LANGUAGE_RECIPES.items()},
-            {name: make.__doc__.splitlines()[0] for name, make in recipes.LANGUAGE_RECIPES.items()},
-            prefix_names=False,
-        ),
-        Flat,
-    ]
+    LanguageRecipeChoice = recipe_choice(recipes.LANGUAGE_RECIPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +97,6 @@ def announced(corpus: Corpus) -> Corpus:
     return corpus
 
 
-def show_table(rows: list[tuple[str, str]]) -> None:
-    """Print pairs of name and value."""
-    width = max(len(name) for name, _ in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
-
-
 @dataclass(frozen=True, kw_only=True)
 class SearchRecurrent:
     """Search for a recurrent cell on a text: decode a genotype, keep everything in a run folder."""
@@ -147,7 +136,6 @@ class TrainRecurrent:
         genotype = None
         if command.genotype.upper() != LSTM:
             genotype = read_genotype(command.genotype, RECURRENT_CELL)
-            recurrent_cell(genotype)
         corpus = announced(command.text.load(command.run.seed))
         score = recorded_language_training(
             genotype, corpus, surroundings, recipe=command.recipe, hidden_size=command.hidden_size
@@ -199,19 +187,6 @@ def perplexities(parts: dict[str, Perplexity]) -> list[tuple[str, str]]:
     ]
 
 
-def stored_text(folder: Path) -> tuple[TextOptions, int]:
-    """The text of a run and its seed.
-
-    Raises:
-        ValueError: the folder's configuration does not say.
-    """
-    stored = read_json(folder / "config.json")
-    try:
-        return from_plain(TextOptions, stored["text"]), int(stored["run"]["seed"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{folder}: config.json does not say which text the run was given ({error!r}).") from error
-
-
 def show_language_model(
     folder: Path,
     saved: SavedLanguageModel,
@@ -224,7 +199,7 @@ def show_language_model(
     device: str,
 ) -> None:
     """Evaluate a trained language model on its text or another one, and print what it continues the prompt with."""
-    options, seed = stored_text(folder)
+    options, seed = stored_options(folder, "text", TextOptions)
     options = options if text is None else TextOptions(text=text)
     corpus = announced(options.load(seed, saved.vocabulary))
     continuation = sample(

@@ -14,6 +14,7 @@ from archgrad.methods import Method
 from archgrad.settings import TextSearchSettings, changed
 from archgrad.spaces.recurrent import RecurrentCellSpace
 from archgrad.tasks import LanguageModelling
+from archgrad.training import count_parameters
 
 
 def search(
@@ -78,7 +79,7 @@ def search(
 def _estimate(space: RecurrentCellSpace, settings: TextSearchSettings) -> int:
     """The bytes of a step: an edge keeps [c, h], a node its state."""
     with torch.device("meta"):  # counts need no memory and no random numbers
-        parameters = sum(parameter.numel() for parameter in space.supernet().parameters())
+        parameters = count_parameters(space.supernet())
     (group,) = space.groups
     return estimate_bytes(
         parameters=parameters,

@@ -6,7 +6,6 @@ with a non-monotonic trigger (arXiv:1708.02182). Such a learning rate is at the 
 goes over it returns to its best weights and goes on with the next batch.
 """
 
-import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from archgrad.data.stream import Batch
 from archgrad.data.text import FIXED, TRAIN_LENGTHS, Corpus, TextStream
+from archgrad.data.text.stream import digest
 from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.identity import identify
 from archgrad.language.evaluation import Perplexity, evaluate, size_of
@@ -28,6 +28,7 @@ from archgrad.optimization import descend, restore, set_rate
 from archgrad.recipes import LanguageRecipe
 from archgrad.seeding import derive
 from archgrad.tasks import LanguageModelling
+from archgrad.training import count_parameters
 
 
 @dataclass
@@ -135,10 +136,10 @@ def train(
         raise ValueError(f"recipe: must be a LanguageRecipe such as archgrad.recipes.penn_treebank(), got {recipe!r}.")
     where = resolve_device(device)
     lengths = TRAIN_LENGTHS if recipe.vary_length else FIXED
-    longest = lengths.bounds(recipe.sequence_length)[1] if recipe.vary_length else recipe.sequence_length
+    _, longest = lengths.bounds(recipe.sequence_length)
     _check_corpus(network, corpus, recipe)
     estimate = estimate_bytes(
-        parameters=_count_parameters(network),
+        parameters=count_parameters(network),
         vocabulary_size=size_of(network, "vocabulary_size"),
         hidden_size=size_of(network, "hidden_size"),
         batch_size=recipe.batch_size,
@@ -169,9 +170,9 @@ def _train(
 ) -> LanguageScore:
     trainer = LanguageTrainer(recipe, seed=seed, device=device)
     state = trainer.init(network)
-    asked = {"recipe": recipe, "network": type(network), "parameters": _count_parameters(network)}
+    asked = {"recipe": recipe, "network": type(network), "parameters": count_parameters(network)}
     # A vocabulary of the same size can have other tokens; the validation text decides which weights are the best.
-    data = {"vocabulary": corpus.vocabulary.digest, "validation": _digest(corpus.validation)}
+    data = {"vocabulary": corpus.vocabulary.digest, "validation": digest(corpus.validation)}
     identity = identify({**asked, **data, "train": stream.identity})
     loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch, identity)
     # Dropout draws from torch's own generators, which are given back to the caller as they were.
@@ -191,7 +192,7 @@ def _train(
     return LanguageScore(
         validation=trainer.evaluate(network, corpus.validation),
         test=trainer.evaluate(network, corpus.test),
-        parameters=_count_parameters(network),
+        parameters=count_parameters(network),
         seconds=state.progress.seconds,
         averaged_from=next((record["epoch"] for record in history if record["averaging"]), None),
         history=history,
@@ -245,9 +246,14 @@ class LanguageTrainer:
         network = state.network.train()
         with autocast(self.device, recipe.precision):
             evaluation = self.task.evaluate(lambda inputs: network(*inputs), batch, state.carry)
-        loss = evaluation.loss if evaluation.penalty is None else evaluation.loss + evaluation.penalty
         try:
-            descend(state.optimizer, loss, network=network, gradient_clip=recipe.gradient_clip, step=progress.step)
+            descend(
+                state.optimizer,
+                evaluation.penalised,
+                network=network,
+                gradient_clip=recipe.gradient_clip,
+                step=progress.step,
+            )
         except Diverged as error:
             self._recover(state, error)
             progress.step += 1
@@ -320,14 +326,6 @@ def averaging_begins(earlier: Sequence[float], loss: float, *, patience: int) ->
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-
-def _count_parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def _digest(tokens: Tensor) -> str:
-    return hashlib.blake2b(tokens.cpu().numpy().tobytes(), digest_size=16).hexdigest()
 
 
 def _check_corpus(network: nn.Module, corpus: Corpus, recipe: LanguageRecipe) -> None:

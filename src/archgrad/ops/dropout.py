@@ -44,6 +44,11 @@ def keep_mask(like: Tensor, shape: tuple[int, ...], probability: float) -> Float
     return kept.to(like.dtype).div_(1.0 - probability)
 
 
+def masked(state: Tensor, mask: Tensor | None) -> Tensor:
+    """A state under a mask, which may be None."""
+    return state if mask is None else state * mask
+
+
 def locked_dropout(
     sequence: Float[Tensor, "time batch size"], probability: float, *, training: bool
 ) -> Float[Tensor, "time batch size"]:

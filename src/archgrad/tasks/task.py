@@ -26,6 +26,11 @@ class Evaluation(NamedTuple):
     carry: Carry = None
     penalty: Tensor | None = None
 
+    @property
+    def penalised(self) -> Tensor:
+        """What steps of the weights go down on."""
+        return self.loss if self.penalty is None else self.loss + self.penalty
+
 
 @runtime_checkable
 class Task(Protocol):

@@ -53,7 +53,7 @@ class Lengths:
 
     def bounds(self, sequence_length: int) -> tuple[int, int]:
         """The shortest and the longest length there can be, the end of a pass aside."""
-        return min(self.minimum, sequence_length), sequence_length + self.excess
+        return min(self.minimum, sequence_length), sequence_length + (self.excess if self.deviation else 0)
 
     def draw(self, sequence_length: int, count: int, draws: torch.Generator) -> Int64[Tensor, "count"]:
         """Draw `count` lengths."""
@@ -135,14 +135,13 @@ class TextStream:
     @property
     def identity(self) -> dict[str, Any]:
         """What the batches follow from, as plain values: the key, the sizes, the lengths, and a digest of the text."""
-        digest = hashlib.blake2b(self._rows.cpu().numpy().tobytes(), digest_size=16)
         return {
             "seed": self.seed,
             "purpose": self.purpose,
             "batch_size": self.batch_size,
             "sequence_length": self.sequence_length,
             "lengths": asdict(self.lengths),
-            "data": digest.hexdigest(),
+            "data": digest(self._rows),
         }
 
     @property
@@ -209,6 +208,11 @@ def passes(
     targets = len(rows) - 1
     bounds = [(first, min(first + sequence_length, targets)) for first in range(0, targets, sequence_length)]
     return ((rows[first:last], rows[first + 1 : last + 1]) for first, last in bounds)
+
+
+def digest(tokens: Int64[Tensor, "..."]) -> str:
+    """A text that differs for different tokens."""
+    return hashlib.blake2b(tokens.cpu().numpy().tobytes(), digest_size=16).hexdigest()
 
 
 def columns(tokens: Int64[Tensor, "tokens"], batch_size: int) -> Int64[Tensor, "rows batch"]:

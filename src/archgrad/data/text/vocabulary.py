@@ -18,6 +18,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from archgrad import checks
+from archgrad.files import read_document
 
 FORMAT = "archgrad.vocabulary"
 VERSION = 1
@@ -203,19 +204,7 @@ class Vocabulary:
         >>> Vocabulary.from_json(vocabulary.to_json()) == vocabulary
         True
         """
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"vocabulary: not JSON ({error}).") from error
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise ValueError(f"vocabulary: not a vocabulary file, its 'format' is not {FORMAT!r}.")
-        version = document.get("version")
-        if not isinstance(version, int) or version < 1:
-            raise ValueError(f"vocabulary: version {version!r} is not a positive integer.")
-        if version > VERSION:
-            raise ValueError(
-                f"vocabulary: version {version} is newer than this archgrad reads (up to {VERSION}); upgrade archgrad."
-            )
+        document = read_document(text, "vocabulary", format=FORMAT, version=VERSION)
         level, tokens = document.get("level"), document.get("tokens")
         if not isinstance(level, str):
             raise ValueError(f"vocabulary: broken, 'level' is {level!r}, not one of {', '.join(LEVELS)}.")

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from archgrad.ops.dropout import masked
 from archgrad.ops.recurrent import ACTIVATIONS
 
 EPSILON = 1e-5
@@ -52,8 +53,8 @@ def normalise(states: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"
 
 def initial_state(projected: Tensor, hidden: Tensor, sequence: Sequence) -> Tensor:
     """s0 before its normalisation."""
-    masked = hidden if sequence.mask is None else hidden * sequence.mask
-    gate, candidate = torch.addmm(projected, masked, sequence.recurrent).chunk(2, dim=-1)
+    read = masked(hidden, sequence.mask)
+    gate, candidate = torch.addmm(projected, read, sequence.recurrent).chunk(2, dim=-1)
     return hidden + gate.sigmoid() * (candidate.tanh() - hidden)
 
 
@@ -74,8 +75,7 @@ def per_edge(sequence: Sequence) -> Float[Tensor, "time batch size"]:
         for node, weight in enumerate(sequence.weights):
             total = torch.zeros_like(hidden)
             for source, state in enumerate(states):
-                masked = state if sequence.mask is None else state * sequence.mask
-                gate, candidate = (masked @ weight).chunk(2, dim=-1)
+                gate, candidate = (masked(state, sequence.mask) @ weight).chunk(2, dim=-1)
                 for column, name in enumerate(sequence.activations):
                     share = sequence.shares[first_edges(len(sequence.weights))[node] + source, column]
                     value = ACTIVATIONS[name].function(candidate)
@@ -94,8 +94,7 @@ def bundled(sequence: Sequence) -> Float[Tensor, "time batch size"]:
         states = normalise(initial_state(projected, hidden, sequence)).unsqueeze(0)
         for node, first in enumerate(first_edges(nodes)):
             shares = sequence.shares[first : first + node + 1]
-            masked = states if sequence.mask is None else states * sequence.mask
-            gate, candidate = (masked @ sequence.weights[node]).chunk(2, dim=-1)
+            gate, candidate = (masked(states, sequence.mask) @ sequence.weights[node]).chunk(2, dim=-1)
             mixed = mixed_activation(candidate, shares, sequence.activations)
             kept = shares.sum(dim=1).view(-1, 1, 1) * states
             total = (kept + gate.sigmoid() * (mixed - kept)).sum(dim=0)

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from archgrad.checks import whole
-from archgrad.ops.dropout import Dropout, locked_dropout, row_dropout
+from archgrad.ops.dropout import Dropout, keep_mask, locked_dropout, row_dropout
 from archgrad.tasks import LanguageOutput
 
 INITIAL_RANGE = 0.04
@@ -39,6 +39,18 @@ class LanguageModel(nn.Module):
         """Look tokens up."""
         weight = row_dropout(self.embedding, self.dropout.rows, training=self.training)
         return locked_dropout(F.embedding(tokens, weight), self.dropout.embedding, training=self.training)
+
+    def begin(
+        self, tokens: Int[Tensor, "time batch"], hidden: Tensor | None
+    ) -> tuple[Float[Tensor, "time batch width"], Tensor, Tensor | None]:
+        """What a cell begins with: embedded tokens as it reads them, a hidden state, zeros for None, and its mask."""
+        read = locked_dropout(self.embed(tokens), self.dropout.cell_input, training=self.training)
+        if hidden is None:
+            hidden = self.embedding.new_zeros(tokens.shape[1], self.hidden_size)  # products may be in bfloat16
+        mask = None
+        if self.training and self.dropout.hidden:
+            mask = keep_mask(hidden, tuple(hidden.shape), self.dropout.hidden)
+        return read, hidden, mask
 
     def decode(self, outputs: Float[Tensor, "time batch size"], hidden: Tensor) -> LanguageOutput:
         """Score every token of the vocabulary as the next one."""

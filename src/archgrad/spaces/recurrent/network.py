@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from archgrad.checks import one_of
 from archgrad.genotype import RECURRENT_CELL, Cell, Genotype
-from archgrad.ops.dropout import NO_DROPOUT, Dropout, keep_mask, locked_dropout
+from archgrad.ops.dropout import NO_DROPOUT, Dropout, masked
 from archgrad.ops.recurrent import ACTIVATIONS
 from archgrad.spaces.recurrent.language import LanguageModel, uniform
 from archgrad.tasks import LanguageOutput
@@ -60,15 +60,8 @@ class RecurrentNetwork(LanguageModel):
 
     def forward(self, tokens: Int[Tensor, "time batch"], hidden: Tensor | None = None) -> LanguageOutput:
         """Score the next tokens; the hidden state that is returned is that after the last one."""
-        embedded = self.embed(tokens)
-        width = embedded.shape[2]
-        read = locked_dropout(embedded, self.dropout.cell_input, training=self.training)
-        projected = read @ self.initial[:width]
-        if hidden is None:
-            hidden = self.embedding.new_zeros(projected.shape[1], self.hidden_size)  # projected may be in bfloat16
-        mask = None
-        if self.training and self.dropout.hidden:
-            mask = keep_mask(hidden, tuple(hidden.shape), self.dropout.hidden)
+        read, hidden, mask = self.begin(tokens, hidden)
+        projected = read @ self.initial[: -self.hidden_size]
         joined = {
             source: torch.cat([self.weights[node - 1] for node in nodes], dim=1)
             for source, nodes in self.readers.items()
@@ -88,11 +81,6 @@ class RecurrentNetwork(LanguageModel):
             for node, product in zip(nodes, products, strict=True):
                 states[node] = highway(states[source], product, self.activations[node - 1])
         return torch.stack([states[state] for state in self.outputs]).mean(dim=0)
-
-
-def masked(state: Tensor, mask: Tensor | None) -> Tensor:
-    """The state as a product reads it."""
-    return state if mask is None else state * mask
 
 
 def highway(state: Tensor, product: Tensor, activation: str) -> Tensor:

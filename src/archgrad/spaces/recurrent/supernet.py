@@ -3,12 +3,10 @@
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from archgrad.arch import NONE, Mixture
 from archgrad.autodiff import mixed_derivatives_wanted
-from archgrad.ops.dropout import keep_mask, locked_dropout
 from archgrad.spaces.recurrent.cell import Engine, Sequence, bundled, per_edge
 from archgrad.spaces.recurrent.language import LanguageModel, uniform
 from archgrad.spaces.recurrent.through_time import compiled, through_time
@@ -57,24 +55,13 @@ class RecurrentSupernet(LanguageModel):
     def forward(self, inputs: tuple[Tensor, Tensor | None], mixture: Mixture) -> LanguageOutput:
         """Score the next tokens; the hidden state that is returned is that after the last one."""
         tokens, hidden = inputs
-        outputs = self._outputs(self.embed(tokens), hidden, mixture[CELL])
-        return self.decode(outputs, outputs[-1])
-
-    def _outputs(
-        self, embedded: Float[Tensor, "time batch width"], hidden: Tensor | None, mixture: Tensor
-    ) -> Float[Tensor, "time batch size"]:
-        """Run the cell; x·W0x is one product for all time steps."""
-        batch, width = embedded.shape[1:]
-        read = locked_dropout(embedded, self.dropout.cell_input, training=self.training)
-        projected = read @ self.initial[:width]
-        if hidden is None:
-            hidden = self.embedding.new_zeros(batch, self.hidden_size)  # projected may be in bfloat16
-        mask = None
-        if self.training and self.dropout.hidden:
-            mask = keep_mask(hidden, tuple(hidden.shape), self.dropout.hidden)
-        shares = mixture[:, self.columns]
+        read, hidden, mask = self.begin(tokens, hidden)
+        width = read.shape[2]
+        projected = read @ self.initial[:width]  # x·W0x is one product for all time steps
+        shares = mixture[CELL][:, self.columns]
         sequence = Sequence(projected, hidden, mask, self.initial[width:], self.weights, shares, self.activations)
-        return self._engine(projected.device)(sequence)
+        outputs = self._engine(projected.device)(sequence)
+        return self.decode(outputs, outputs[-1])
 
     def _engine(self, device: torch.device) -> Engine:
         """The written-out gradient has no derivative of its own, and computes in one precision."""

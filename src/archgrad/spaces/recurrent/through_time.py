@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from archgrad.ops.dropout import masked
 from archgrad.ops.recurrent import ACTIVATIONS, tanh
 from archgrad.spaces.recurrent.cell import EPSILON, Sequence, first_edges
 
@@ -149,19 +150,18 @@ class _ThroughTime(torch.autograd.Function):
         scales = hidden.new_empty(time, nodes + 1, size)
         initial = torch.empty_like(projected, memory_format=torch.contiguous_format)
         products = [hidden.new_empty(time, node + 1, batch, 2 * size) for node in range(nodes)]
-        masked = states[0] if mask is None else torch.empty_like(states[0])
+        read_states = states[0] if mask is None else torch.empty_like(states[0])
         edges = first_edges(nodes)
         previous = hidden
         for step in range(time):
-            masked = states[step] if mask is None else masked
-            read = previous if mask is None else previous * mask
-            torch.addmm(projected[step], read, recurrent, out=initial[step])
+            read_states = states[step] if mask is None else read_states
+            torch.addmm(projected[step], masked(previous, mask), recurrent, out=initial[step])
             gate, candidate = initial[step, :, :size].sigmoid(), initial[step, :, size:].tanh()
             scales[step, 0] = normalise_into(states[step, 0], torch.lerp(previous, candidate, gate))
             for node in range(nodes):
                 if mask is not None:
-                    torch.mul(states[step, node], mask, out=masked[node])
-                read = masked[: node + 1].view(-1, size)
+                    torch.mul(states[step, node], mask, out=read_states[node])
+                read = read_states[: node + 1].view(-1, size)
                 torch.mm(read, weights[node], out=products[node][step].view(-1, 2 * size))
                 rows = shares[edges[node] : edges[node] + node + 1]
                 total = kernels.combine(products[node][step], states[step, : node + 1], rows, names)
@@ -185,7 +185,7 @@ class _ThroughTime(torch.autograd.Function):
         for step in reversed(range(time)):
             of_states = (of_hidden.add_(gradient[step]) / nodes).expand(nodes + 1, -1, -1).contiguous()
             of_states[0] = 0.0
-            masked = states[step] if mask is None else states[step] * mask
+            read_states = masked(states[step], mask)
             for node in reversed(range(nodes)):
                 total = normalise_backward(of_states[node + 1], states[step, node + 1], scales[step, node + 1])
                 first, last = edges[node], edges[node] + node + 1
@@ -202,7 +202,7 @@ class _ThroughTime(torch.autograd.Function):
                 before = of_states[: node + 1].add_(direct)
                 before.add_(of_read) if mask is None else before.addcmul_(of_read, mask)
                 if of_weights is not None:
-                    of_weights[node].addmm_(masked[: node + 1].view(-1, size).T, of_product)
+                    of_weights[node].addmm_(read_states[: node + 1].view(-1, size).T, of_product)
                 if of_shares is not None:
                     of_shares[first:last] += of_rows
             total = normalise_backward(of_states[0], states[step, 0], scales[step, 0])
@@ -215,8 +215,7 @@ class _ThroughTime(torch.autograd.Function):
             of_hidden = total - of_candidate
             of_hidden.add_(of_read) if mask is None else of_hidden.addcmul_(of_read, mask)
             if of_recurrent is not None:
-                read = previous if mask is None else previous * mask
-                of_recurrent.addmm_(read.T, of_projected[step])
+                of_recurrent.addmm_(masked(previous, mask).T, of_projected[step])
         return (
             of_projected if wanted["projected"] else None,
             of_hidden if wanted["hidden"] else None,
