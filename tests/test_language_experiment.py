@@ -1,5 +1,7 @@
 """The comparison on text, tiny: every network leaves a folder, the report names them, a resumed job repeats nothing."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from archgrad import TextSearchSettings, methods, recipes
 from archgrad.data.text import load_text
 from archgrad.experiment import Surroundings
-from archgrad.language_experiment import compare_language_models
-from archgrad.runs import load_language_model, read_json
+from archgrad.genotype import DARTS_V1_RECURRENT
+from archgrad.language_experiment import compare_language_models, recorded_language_training
+from archgrad.runs import RunFolder, load_language_model, read_json
 from archgrad.spaces import RecurrentCellSpace
 
 
@@ -76,3 +79,29 @@ def test_what_comes_after_the_search_is_checked_before_it(tmp_path, changes, mes
             **{"hidden_size": 6, "random_cells": 2, **changes},
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_job_goes_on_that_was_killed_when_a_part_had_a_folder_and_nothing_else(compared):
+    path, comparison, resume = compared
+    shutil.rmtree(path / "random_2")
+    (path / "random_2").mkdir()
+    assert resume().random[1].test_perplexity == comparison.random[1].test_perplexity
+
+
+def test_a_training_goes_on_that_was_killed_when_it_wrote_its_genotype(tmp_path, monkeypatch):
+    corpus = load_text("grammar", limit=600)
+    surroundings = Surroundings(path=tmp_path / "run", configuration={"test": 2}, device="cpu", quiet=True)
+
+    def train(surroundings):
+        recipe = recipes.grammar(epochs=1, batch_size=4)
+        return recorded_language_training(DARTS_V1_RECURRENT, corpus, surroundings, recipe=recipe, hidden_size=4)
+
+    def killed(folder, genotype, epoch=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_genotype", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(surroundings)
+    assert train(replace(surroundings, resume=True)).parameters > 0
+    assert (tmp_path / "run" / "genotype.json").read_text() == DARTS_V1_RECURRENT.to_json()

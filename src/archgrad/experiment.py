@@ -41,10 +41,11 @@ class Surroundings:
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     def part(self, name: str, seed: int) -> "Surroundings":
-        """Those of a part of the job, in a folder of its own below."""
+        """Those of a part of the job, in a folder of its own below, which is resumed once it has a configuration."""
         path = self.path / name
         configuration = {**self.configuration, "part": name}
-        return replace(self, path=path, configuration=configuration, seed=seed, resume=self.resume and path.exists())
+        begun = (path / "config.json").is_file()
+        return replace(self, path=path, configuration=configuration, seed=seed, resume=self.resume and begun)
 
     def opened(self) -> RunFolder:
         """The folder of a job of several parts, with its configuration written."""
@@ -60,11 +61,12 @@ class Surroundings:
             torch.default_generator.manual_seed(derive(self.seed, "network weights"))
             yield
 
-    def recorder(self) -> Recorder:
-        """The callback that keeps the job's folder."""
+    def recorder(self, genotype: Genotype | None = None) -> Recorder:
+        """The callback that keeps the job's folder, with the genotype that it is about."""
         return Recorder(
             self.path,
             configuration=self.configuration,
+            genotype=genotype,
             resume=self.resume,
             checkpoint_seconds=self.checkpoint_seconds,
         )
@@ -111,8 +113,7 @@ def recorded_training(
     }
     with surroundings.initialisation():
         network = space.network(genotype, channels=channels, layers=layers, auxiliary=auxiliary)
-    recorder = surroundings.recorder()
-    recorder.folder.write_genotype(genotype)
+    recorder = surroundings.recorder(genotype)
     score = train(
         network,
         train=data.train,

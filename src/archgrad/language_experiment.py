@@ -72,9 +72,7 @@ def recorded_language_training(
         else:
             space = RecurrentCellSpace(vocabulary_size=len(vocabulary), hidden_size=hidden_size)
             network = space.network(genotype)
-    recorder = surroundings.recorder()
-    if genotype is not None:
-        recorder.folder.write_genotype(genotype)
+    recorder = surroundings.recorder(genotype)
     score = train(
         network,
         corpus=corpus,

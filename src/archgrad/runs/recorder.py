@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archgrad.genotype import Genotype
 from archgrad.identity import flat
 from archgrad.loop import Callback, Loop, Record
 from archgrad.runs.checkpoint import read_checkpoint, write_checkpoint
@@ -25,7 +26,8 @@ class Recorder(Callback):
         recorder = Recorder("runs/first", configuration={"seed": 0})
         archgrad.search(space, train=data, callbacks=[recorder])
 
-    With `resume` the run goes on from the folder's checkpoint, or from its beginning if it has none yet.
+    With `resume` the run goes on from the folder's checkpoint, or from its beginning if it has none yet. A `genotype`
+    that is known from the start is kept too; the configuration is written before it, as it is what makes a run folder.
 
     Raises:
         ValueError: the folder holds a run already (or, with `resume`, none), or its checkpoint is broken or of another
@@ -38,11 +40,13 @@ class Recorder(Callback):
         path: str | Path,
         *,
         configuration: Mapping[str, Any],
+        genotype: Genotype | None = None,
         resume: bool = False,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
         self.folder = RunFolder(path, resume=resume)
         self.configuration = dict(configuration)
+        self.genotype = genotype
         self.resume = resume
         self.checkpoint_seconds = checkpoint_seconds
         self._written = time.monotonic()
@@ -54,6 +58,8 @@ class Recorder(Callback):
         else:
             write_json(self.folder.configuration_path, self.configuration)
         write_json(self.folder.path / "environment.json", environment())
+        if self.genotype is not None:
+            self.folder.write_genotype(self.genotype)
         self.folder.write_metrics(loop.state.progress.history)
         self._written = time.monotonic()
 
