@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.artist import Artist
 from matplotlib.colors import to_rgba
@@ -164,7 +164,12 @@ def test_random_recurrent_cells_are_readable(plan: tuple[int, list[list[tuple[st
     assert_readable(build(*plan), RECURRENT_CELL)
 
 
+# Three inputs, of which the fewest edges cross with the first one in the middle.
+MIDDLE = (3, [[("none", 0)], [("none", 0), ("none", 0), ("none", 1)], [("none", 0)]], {0})
+
+
 @settings(max_examples=20, deadline=None, database=None)
+@example(MIDDLE)
 @given(plans())
 def test_random_cells_are_readable(plan: tuple[int, list[list[tuple[str, int]]], set[int]]) -> None:
     assert_readable(build(*plan))

@@ -154,8 +154,9 @@ def _order(graph: _Graph) -> None:
         if crossings < fewest:
             best, fewest = [list(column) for column in graph.columns], crossings
     graph.columns = best
-    if graph.columns[0] and graph.columns[0][0] != min(graph.columns[0]):
-        # A mirrored picture crosses as often, and the first input belongs on top.
+    first, *others = sorted(graph.columns[0]) or [0]
+    if others and graph.columns[0].index(first) > graph.columns[0].index(others[0]):
+        # A mirrored picture crosses as often, and the first input belongs above the second.
         graph.columns = [column[::-1] for column in graph.columns]
 
 
