@@ -17,6 +17,7 @@ from archgrad.genotype import (
     NASNET,
     PUBLISHED,
     RECURRENT_CELL,
+    TRELLIS,
     VERSION,
     Cell,
     Edge,
@@ -197,13 +198,27 @@ def test_published_recurrent_cells(genotype, activations, predecessors, outputs)
 def test_published_by_name():
     assert set(published(CONV_CELL)) == {"NASNET", "AMOEBANET", "DARTS_V1", "DARTS_V2"}
     assert set(published(RECURRENT_CELL)) == {"ENAS_RECURRENT", "DARTS_V1_RECURRENT", "DARTS_V2_RECURRENT"}
-    assert published(CONV_CELL) | published(RECURRENT_CELL) == PUBLISHED
-    assert len(set(PUBLISHED.values())) == 7
+    assert set(published(TRELLIS)) == {"AUTO_DEEPLAB"}
+    assert published(CONV_CELL) | published(RECURRENT_CELL) | published(TRELLIS) == PUBLISHED
+    assert len(set(PUBLISHED.values())) == 8
     assert PUBLISHED["DARTS_V2"] is DARTS_V2
     assert "sep_conv_7x7" in NASNET["reduce"].operations
     assert "conv_7x1_1x7" in AMOEBANET["reduce"].operations
 
 
 def test_published_names_the_spaces_that_it_knows():
-    with pytest.raises(ValueError, match=r"space: 'conv_cel' is unknown.*Allowed: conv_cell, recurrent_cell"):
+    with pytest.raises(ValueError, match=r"space: 'conv_cel' is unknown.*Allowed: conv_cell, recurrent_cell, trellis"):
         published("conv_cel")
+
+
+def test_a_path_is_kept_and_checked():
+    genotype = PUBLISHED["AUTO_DEEPLAB"]
+    assert genotype.path == (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1)
+    assert Genotype.from_json(genotype.to_json()) == genotype
+    assert str(genotype).endswith("path: 0 0 0 1 2 1 2 2 3 3 2 1")
+    assert '"path"' not in DARTS_V2.to_json()
+    with pytest.raises(ValueError, match="path: layer 2 lies at level -1; allowed is 0 and above"):
+        Genotype(TRELLIS, genotype.cells, (0, -1))
+    broken = genotype.to_json().replace('"path": [\n  0', '"path": [\n  "a"')
+    with pytest.raises(ValueError, match="genotype: broken"):
+        Genotype.from_json(broken)

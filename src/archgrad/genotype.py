@@ -21,6 +21,9 @@ CONV_CELL = "conv_cell"
 RECURRENT_CELL = "recurrent_cell"
 """The space of recurrent cells, as genotypes name it."""
 
+TRELLIS = "trellis"
+"""The space of cells and paths through a trellis, as genotypes name it."""
+
 
 class Edge(NamedTuple):
     """An operation applied to an earlier state of the cell."""
@@ -80,6 +83,9 @@ class Cell:
 class Genotype:
     """The cells of a decoded architecture, and the name of the space that can build it.
 
+    `path` is where in a trellis each layer lies, as the level of its stride: 0 is stride 4, 1 stride 8, and so on.
+    Spaces that search cells alone have none.
+
     >>> print(DARTS_V2["normal"])
     normal:
       2 = sep_conv_3x3(0) + sep_conv_3x3(1)
@@ -93,6 +99,12 @@ class Genotype:
 
     space: str
     cells: tuple[Cell, ...]
+    path: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for layer, level in enumerate(self.path, start=1):
+            if level < 0:
+                raise ValueError(f"path: layer {layer} lies at level {level}; allowed is 0 and above.")
 
     def __getitem__(self, name: str) -> Cell:
         for cell in self.cells:
@@ -101,7 +113,8 @@ class Genotype:
         raise KeyError(f"genotype of {self.space!r} has no cell {name!r}; it has {[cell.name for cell in self.cells]}")
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.cells))
+        path = [f"path: {' '.join(map(str, self.path))}"] if self.path else []
+        return "\n".join([*map(str, self.cells), *path])
 
     def to_json(self) -> str:
         """Write the genotype as JSON, with its format and version."""
@@ -113,7 +126,9 @@ class Genotype:
             }
             for cell in self.cells
         }
-        return json.dumps({"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells}, indent=1)
+        path = {"path": list(self.path)} if self.path else {}
+        document = {"format": FORMAT, "version": VERSION, "space": self.space, "cells": cells, **path}
+        return json.dumps(document, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
@@ -127,7 +142,8 @@ class Genotype:
             space = document["space"]
             if not isinstance(space, str):
                 raise TypeError(f"space is {space!r}")
-            return cls(space, tuple(_read_cell(name, cell) for name, cell in document["cells"].items()))
+            cells = tuple(_read_cell(name, cell) for name, cell in document["cells"].items())
+            return cls(space, cells, tuple(_read_state(level) for level in document.get("path", ())))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"genotype: broken, missing or malformed entry ({error!r}).") from error
 
@@ -247,6 +263,20 @@ DARTS_V2_RECURRENT = _recurrent(
 )
 """The recurrent cell of second-order DARTS, arXiv:1806.09055, as the public code writes it."""
 
+AUTO_DEEPLAB = Genotype(
+    TRELLIS,
+    (
+        _cell(
+            "cell",
+            "atrous_conv_5x5 1 sep_conv_3x3 0 | sep_conv_3x3 1 atrous_conv_3x3 0 | sep_conv_3x3 3 sep_conv_3x3 1 "
+            "| sep_conv_5x5 4 sep_conv_5x5 2 | sep_conv_5x5 3 atrous_conv_5x5 5",
+            range(2, 7),
+        ),
+    ),
+    (0, 0, 0, 1, 2, 1, 2, 2, 3, 3, 2, 1),
+)
+"""Auto-DeepLab, arXiv:1901.02985, Figure 3 and the authors' released network; input 0 is H^{l-1}, input 1 H^{l-2}."""
+
 PUBLISHED = {
     "NASNET": NASNET,
     "AMOEBANET": AMOEBANET,
@@ -255,6 +285,7 @@ PUBLISHED = {
     "ENAS_RECURRENT": ENAS_RECURRENT,
     "DARTS_V1_RECURRENT": DARTS_V1_RECURRENT,
     "DARTS_V2_RECURRENT": DARTS_V2_RECURRENT,
+    "AUTO_DEEPLAB": AUTO_DEEPLAB,
 }
 """The published genotypes by name, of all spaces."""
 

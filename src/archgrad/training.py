@@ -19,7 +19,7 @@ from archgrad.loop import Callback, Loop, Progress, Record, check_callbacks, run
 from archgrad.optimization import descend, restore, set_rate
 from archgrad.recipes import Recipe
 from archgrad.seeding import derive
-from archgrad.spaces.conv.network import set_path_dropout
+from archgrad.spaces.path_dropout import set_path_dropout
 from archgrad.tasks import Classification, Task
 
 

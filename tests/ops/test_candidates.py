@@ -2,14 +2,21 @@ import pytest
 import torch
 from torch import nn
 
-from archgrad.ops import CONV_CANDIDATES, DARTS_CANDIDATES, BatchStatisticsNorm, convolutional_operation
+from archgrad.ops import (
+    CONV_CANDIDATES,
+    DARTS_CANDIDATES,
+    DENSE_CANDIDATES,
+    BatchStatisticsNorm,
+    convolutional_operation,
+)
 
 
 def test_order_of_the_paper():
     """The order breaks ties in decoding."""
     expected = "none max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 sep_conv_5x5 dil_conv_3x3 dil_conv_5x5"
     assert tuple(expected.split()) == DARTS_CANDIDATES
-    assert (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7") == CONV_CANDIDATES
+    assert (*DARTS_CANDIDATES[:6], "atrous_conv_3x3", "atrous_conv_5x5") == DENSE_CANDIDATES
+    assert (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[6:]) == CONV_CANDIDATES
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -32,6 +39,8 @@ def test_shapes(state, run, name, stride, copies):
         ("dil_conv_3x3", (3, 3), 9 * 4 + 16),
         ("dil_conv_5x5", (5, 5), 25 * 4 + 16),
         ("conv_7x1_1x7", (1, 7), 2 * 7 * 16),
+        ("atrous_conv_3x3", (3, 3), 9 * 16),
+        ("atrous_conv_5x5", (5, 5), 25 * 16),
     ],
 )
 def test_kernels(name, kernel, weights):

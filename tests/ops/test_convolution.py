@@ -8,6 +8,7 @@ from archgrad.autodiff import mixed_derivatives
 from archgrad.ops import BatchStatisticsNorm
 from archgrad.ops.convolution import (
     Convolution,
+    atrous_convolution,
     crossed_convolution,
     dilated_convolution,
     separable_convolution,
@@ -48,6 +49,26 @@ def test_dilated(state, normalise, run, kernel_size, stride, size):
     y = normalise(F.conv2d(y, pointwise))
     assert y.shape[2:] == halved(size, stride)
     torch.testing.assert_close(run(operation, x), y)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_atrous(state, normalise, run, kernel_size, size):
+    operation = atrous_convolution(4, kernel_size, 1, norm=BatchStatisticsNorm)
+    x = state(4, size)
+    (kernel,) = operation.parameters()
+    y = F.conv2d(F.relu(x), kernel, padding=kernel_size - 1, dilation=2)
+    torch.testing.assert_close(run(operation, x), normalise(y))
+
+
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_atrous_at_stride_2_is_plain_on_every_other_pixel(state, normalise, run, kernel_size):
+    """Of 2n − 1 pixels bilinear resizing with fixed corners takes every other one."""
+    operation = atrous_convolution(4, kernel_size, 2, norm=BatchStatisticsNorm)
+    x = state(4, (7, 9))
+    (kernel,) = operation.parameters()
+    y = F.conv2d(F.relu(x)[:, :, ::2, ::2], kernel, padding=kernel_size // 2)
+    torch.testing.assert_close(run(operation, x), normalise(y))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -101,3 +122,21 @@ def test_replicate_repeats_channels_and_keeps_their_layout(state):
     y = replicate(x, 2)
     assert torch.equal(y, x.repeat(1, 2, 1, 1))
     assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("stride", [2, 4])
+@pytest.mark.parametrize("channels", [3, 4, 10, 15, 16, 20])
+def test_strided_pointwise_convolutions_of_any_width(channels, stride):
+    """PyTorch 2.13 corrupts the heap for fewer than 16 channels: gradients here are those in contiguous layout."""
+    convolution = Convolution(channels, 4, 1, stride=stride)
+    plain = torch.randn(2, channels, 13, 16, requires_grad=True)
+    expected = F.conv2d(plain, convolution.weight, stride=stride)
+    gradients = torch.autograd.grad(expected.square().sum(), (plain, convolution.weight))
+    convolution.to(memory_format=torch.channels_last)
+    x = plain.detach().to(memory_format=torch.channels_last).requires_grad_()
+    found = convolution(x)
+    torch.testing.assert_close(found, expected)
+    for gradient, other in zip(
+        torch.autograd.grad(found.square().sum(), (x, convolution.weight)), gradients, strict=True
+    ):
+        torch.testing.assert_close(gradient, other)

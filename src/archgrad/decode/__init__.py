@@ -4,5 +4,6 @@ from archgrad.decode.argmax import argmax
 from archgrad.decode.beam import beam
 from archgrad.decode.sample import categorical, uniform
 from archgrad.decode.top_k import top_k
+from archgrad.decode.viterbi import Path, viterbi
 
-__all__ = ["argmax", "beam", "categorical", "top_k", "uniform"]
+__all__ = ["Path", "argmax", "beam", "categorical", "top_k", "uniform", "viterbi"]

@@ -1,11 +1,12 @@
 """Eq. 2: the candidate operations."""
 
-from archgrad.ops.candidates import CONV_CANDIDATES, DARTS_CANDIDATES, convolutional_operation
+from archgrad.ops.candidates import CONV_CANDIDATES, DARTS_CANDIDATES, DENSE_CANDIDATES, convolutional_operation
 from archgrad.ops.operation import BatchStatisticsNorm, Normalisation, Operation
 
 __all__ = [
     "CONV_CANDIDATES",
     "DARTS_CANDIDATES",
+    "DENSE_CANDIDATES",
     "BatchStatisticsNorm",
     "Normalisation",
     "Operation",

@@ -2,7 +2,12 @@
 
 from archgrad.arch import NONE
 from archgrad.checks import one_of
-from archgrad.ops.convolution import crossed_convolution, dilated_convolution, separable_convolution
+from archgrad.ops.convolution import (
+    atrous_convolution,
+    crossed_convolution,
+    dilated_convolution,
+    separable_convolution,
+)
 from archgrad.ops.operation import Normalisation, Operation
 from archgrad.ops.pooling import average_pooling, max_pooling
 from archgrad.ops.skip import skip_connection
@@ -19,8 +24,11 @@ DARTS_CANDIDATES = (
 )
 """The eight candidates of arXiv:1806.09055, section 3.1."""
 
-CONV_CANDIDATES = (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7")
-"""All convolutional candidates: the last two occur in NASNet-A and AmoebaNet-A."""
+DENSE_CANDIDATES = (*DARTS_CANDIDATES[:-2], "atrous_conv_3x3", "atrous_conv_5x5")
+"""The eight candidates of arXiv:1901.02985, section 3.1, for dense prediction."""
+
+CONV_CANDIDATES = (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[-2:])
+"""All convolutional candidates: the 7×7 and 7×1 ones occur in NASNet-A and AmoebaNet-A."""
 
 
 def convolutional_operation(
@@ -50,5 +58,6 @@ def convolutional_operation(
             return crossed_convolution(channels, stride, norm=norm, copies=copies)
         case _:
             kind, size = name.split("_")[0], int(name[-1])
-            make = separable_convolution if kind == "sep" else dilated_convolution
+            makers = {"sep": separable_convolution, "dil": dilated_convolution, "atrous": atrous_convolution}
+            make = makers[kind]
             return make(channels, size, stride, norm=norm, copies=copies)

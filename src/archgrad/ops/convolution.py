@@ -1,22 +1,29 @@
-"""The convolutional candidates of arXiv:1806.09055, section 3.1: separable, dilated, and 7×1 after 1×7.
+"""The convolutional candidates: separable, dilated, 7×1 after 1×7 (arXiv:1806.09055), and atrous (arXiv:1901.02985).
 
 No convolution has a bias; each is followed by a normalisation. `copies` edges are computed at once (see `operation`).
 """
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from archgrad.autodiff import mixed_derivatives_wanted
 from archgrad.ops import mixed_derivative
 from archgrad.ops.operation import Normalisation, Operation
 from archgrad.ops.phases import convolve_phases
+from archgrad.ops.resize import halved, resize
+
+NARROW = 16
+"""Input channels below which a strided 1×1 convolution in channels_last corrupts the heap (PyTorch 2.13, CPU)."""
 
 
 class Convolution(nn.Conv2d):
     """A convolution without bias, evaluated in the way that is fastest where it runs.
 
     Dilated depthwise convolutions take their phases on a CPU (`phases`), and where the mixed second derivative is asked
-    for, the weight gradient can be differentiated cheaply (`mixed_derivative`). The values are those of `nn.Conv2d`.
+    for, the weight gradient can be differentiated cheaply (`mixed_derivative`). Narrow strided 1×1 convolutions on a
+    CPU are plain ones on the pixels that they read, since PyTorch's own corrupt the heap. The values are those of
+    `nn.Conv2d`.
     """
 
     def __init__(
@@ -48,6 +55,9 @@ class Convolution(nn.Conv2d):
             return convolve_phases(
                 input, lambda x: self._convolve(x, (1, 1), reach, (1, 1)), dilation=dilation, stride=stride
             )
+        if input.is_cpu and self.kernel_size == (1, 1) and stride > 1 and self.in_channels < NARROW * self.groups:
+            rows, columns = self.stride
+            return self._convolve(input[:, :, ::rows, ::columns], (1, 1), (0, 0), (1, 1))
         assert isinstance(self.padding, tuple)
         return self._convolve(input, self.stride, self.padding, self.dilation)
 
@@ -103,3 +113,29 @@ def crossed_convolution(channels: int, stride: int, *, norm: Normalisation, copi
         Convolution(width, width, (7, 1), stride=(stride, 1), padding=(3, 0), groups=copies),
     ]
     return Operation(nn.Sequential(*layers), norm(width), rectified=True, copies=copies)
+
+
+class Halving(nn.Module):
+    """Bilinear resizing to half the size, rounded up."""
+
+    def forward(
+        self, x: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels half_height half_width"]:
+        return resize(x, halved((x.shape[-2], x.shape[-1])))
+
+
+def atrous_convolution(
+    channels: int, kernel_size: int, stride: int, *, norm: Normalisation, copies: int = 1
+) -> Operation:
+    """atrous_conv_k: ReLU, a full k×k convolution with rate 2, normalisation.
+
+    At stride 2 the state is resized to half its size first, and the rate is 1, as in the authors' code of
+    arXiv:1901.02985.
+    """
+    width = copies * channels
+    rate = 2 if stride == 1 else 1
+    convolution = Convolution(
+        width, width, kernel_size, padding=rate * (kernel_size - 1) // 2, dilation=rate, groups=copies
+    )
+    body = convolution if stride == 1 else nn.Sequential(Halving(), convolution)
+    return Operation(body, norm(width), rectified=True, copies=copies)

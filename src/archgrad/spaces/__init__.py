@@ -3,6 +3,7 @@
 from archgrad.spaces.conv import ConvCellSpace, ConvNetwork, ConvSupernet
 from archgrad.spaces.recurrent import LSTMNetwork, RecurrentCellSpace, RecurrentNetwork, RecurrentSupernet
 from archgrad.spaces.space import Space
+from archgrad.spaces.trellis import TrellisNetwork, TrellisSpace, TrellisSupernet
 
 __all__ = [
     "ConvCellSpace",
@@ -13,4 +14,7 @@ __all__ = [
     "RecurrentNetwork",
     "RecurrentSupernet",
     "Space",
+    "TrellisNetwork",
+    "TrellisSpace",
+    "TrellisSupernet",
 ]

@@ -20,7 +20,8 @@ from archgrad.genotype import (
     published,
 )
 from archgrad.spaces import ConvCellSpace, ConvNetwork
-from archgrad.spaces.conv.network import AuxiliaryHead, check_genotype, drop_path, set_path_dropout
+from archgrad.spaces.conv.network import AuxiliaryHead, check_genotype
+from archgrad.spaces.path_dropout import drop_path, set_path_dropout
 from archgrad.training import count_parameters
 
 SKIP = (Edge("skip_connect", 1), Edge("max_pool_3x3", 0))
@@ -183,10 +184,10 @@ def test_identities_are_spared_and_evaluation_drops_nothing():
 
 
 def test_paths_are_dropped_independently(monkeypatch):
-    from archgrad.spaces.conv import network as network_module
+    from archgrad.spaces.conv import decoded as decoded_module
 
     probabilities = []
-    monkeypatch.setattr(network_module, "drop_path", lambda x, probability: probabilities.append(probability) or x)
+    monkeypatch.setattr(decoded_module, "drop_path", lambda x, probability: probabilities.append(probability) or x)
     network = ConvNetwork(SMALL, **TINY)
     set_path_dropout(network, 0.3)
     network(torch.randn(2, 3, 8, 8))

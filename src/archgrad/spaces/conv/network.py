@@ -7,33 +7,20 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.checks import one_of, share, whole
+from archgrad.checks import one_of, whole
 from archgrad.genotype import CONV_CELL, Cell, Genotype
-from archgrad.ops import CONV_CANDIDATES, convolutional_operation
+from archgrad.ops import CONV_CANDIDATES
+from archgrad.spaces.conv.decoded import DecodedNodes
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, reductions, stack
-from archgrad.spaces.conv.stem import CellInputs, Stem, apply_operation
+from archgrad.spaces.conv.stem import CellInputs, Stem
 
 
-class DerivedCell(nn.Module):
+class DerivedCell(DecodedNodes):
     """A decoded cell: each node sums its operations, the output concatenates the states that the genotype lists."""
 
     def __init__(self, cell: Cell, plan: CellPlan) -> None:
-        super().__init__()
-        self.cell = cell
+        super().__init__(cell, plan.channels, input_stride=plan.input_stride)
         self.adapt = CellInputs(plan, norm=nn.BatchNorm2d)
-        self.nodes = nn.ModuleList(
-            nn.ModuleList(
-                convolutional_operation(
-                    edge.operation,
-                    plan.channels,
-                    plan.input_stride if edge.source < cell.inputs else 1,
-                    norm=nn.BatchNorm2d,
-                    normalise_pooling=False,
-                )
-                for edge in edges
-            )
-            for edges in cell.nodes
-        )
 
     def forward(
         self,
@@ -41,31 +28,7 @@ class DerivedCell(nn.Module):
         previous: Float[Tensor, "batch channels_1 height width"],
         path_dropout: float,
     ) -> Float[Tensor, "batch channels new_height new_width"]:
-        states = self.adapt(before, previous)
-        rectified: dict[int, Tensor] = {}
-        for operations, edges in zip(self.nodes, self.cell.nodes, strict=True):
-            total = None
-            for operation, (_, source) in zip(operations, edges, strict=True):  # pyright: ignore[reportArgumentType]
-                if source not in rectified:
-                    rectified[source] = F.relu(states[source])
-                path = apply_operation(operation, states[source], rectified[source])
-                if self.training and path_dropout > 0 and not operation.identity:
-                    path = drop_path(path, path_dropout)
-                total = path if total is None else total + path
-            assert total is not None
-            states.append(total)
-        return torch.cat([states[state] for state in self.cell.outputs], dim=1)
-
-
-def drop_path(
-    x: Float[Tensor, "batch channels height width"], probability: float
-) -> Float[Tensor, "batch channels height width"]:
-    """Zero whole samples with `probability` and divide the others by 1 − probability, so that the mean is kept.
-
-    Reference: arXiv:1605.07648 as used in arXiv:1707.07012 and the DARTS code (scheduled, per sample).
-    """
-    kept = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(1 - probability)
-    return x * (kept / (1 - probability))
+        return torch.cat(self.outputs(self.adapt(before, previous), path_dropout), dim=1)
 
 
 class AuxiliaryHead(nn.Module):
@@ -173,14 +136,3 @@ def check_genotype(genotype: Genotype) -> None:
             raise ValueError(f"genotype: cell {cell.name!r} has {cell.inputs} inputs, convolutional cells have 2.")
         for operation in cell.operations:
             known("genotype", operation)
-
-
-def set_path_dropout(network: nn.Module, probability: float) -> None:
-    """Set the path dropout of a network that has it; others are left alone.
-
-    Raises:
-        ValueError: the probability is not in [0, 1).
-    """
-    share("path_dropout", probability)
-    if isinstance(network, ConvNetwork):
-        network.path_dropout = probability
