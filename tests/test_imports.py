@@ -10,10 +10,21 @@ LEVELS = (
     {"checks", "arch", "genotype", "seeding", "schedule", "autodiff", "devices", "files", "identity"},
     {"relax", "ops", "hypergrad", "decode", "data"},
     {"spaces", "tasks"},
-    {"settings", "methods", "recipes", "loop", "optimization", "state"},
-    {"bilevel", "training", "baselines", "discovery", "language"},
+    {"settings", "methods", "recipes", "loop", "optimization", "state", "memory"},
+    {"bilevel", "training", "baselines", "discovery", "language", "segmentation"},
     {"runs", "report", "estimators"},
-    {"experiment", "equations", "language_experiment", "summary", "demo", "bench", "cli", "__main__"},
+    {
+        "experiment",
+        "equations",
+        "language_experiment",
+        "segmentation_experiment",
+        "segmentation_summary",
+        "summary",
+        "demo",
+        "bench",
+        "cli",
+        "__main__",
+    },
 )
 STRANGERS = LEVELS[1]
 

@@ -41,6 +41,15 @@ def test_the_example_of_recurrent_cells_runs(capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[1].startswith("the dogs")
 
 
+def test_the_example_of_dense_prediction_runs(capsys):
+    page = README.parent / "docs" / "trellis.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(compile(example.replace("limit_train=24", "limit_train=8"), str(page), "exec"), {})
+    said = capsys.readouterr().out
+    assert "path: " in said
+    assert "'road': " in said
+
+
 def test_every_linked_file_is_there():
     text = README.read_text()
     links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")]

@@ -6,7 +6,7 @@ import pytest
 
 from archgrad import Recipe, recipes
 from archgrad.ops.dropout import Dropout
-from archgrad.recipes import LanguageRecipe
+from archgrad.recipes import DenseRecipe, LanguageRecipe
 
 
 def test_cifar10_as_published():
@@ -41,6 +41,43 @@ def test_recipes_by_name_take_changes():
         assert make(epochs=7).epochs == 7
         with pytest.raises(ValueError, match=r"argument: 'epoch' is unknown; did you mean 'epochs'"):
             make(epoch=7)
+
+
+def test_image_recipes_have_one_rate_for_an_epoch():
+    for recipe in (recipes.cifar10(epochs=4, warmup_epochs=2), recipes.imagenet(epochs=4)):
+        found = [recipe.step_rate(step, steps_per_epoch=3) for step in range(12)]
+        assert found == [recipe.rate(epoch) for epoch in range(4) for _ in range(3)]
+
+
+def test_cityscapes_as_published():
+    recipe = recipes.cityscapes()
+    assert recipe == DenseRecipe()
+    assert (recipe.learning_rate, recipe.power, recipe.momentum, recipe.warmup_epochs) == (0.05, 0.9, 0.9, 0)
+    assert (recipe.augmentation.crop, recipe.augmentation.scale, recipe.augmentation.flip) == (
+        (769, 769),
+        (0.5, 2.0),
+        True,
+    )
+    assert (recipe.class_weights, recipe.average_decay, recipe.precision) == ("none", 0.0, "float32")
+    steps = recipe.epochs * (2975 // recipe.batch_size)
+    assert 1_500_000 <= steps < 1_500_000 + 2975 // recipe.batch_size
+
+
+def test_dense_recipes_fall_by_the_step_to_the_last():
+    """lr (1 − t / T)^0.9, from lr at the first step to lr / T^0.9 at the last."""
+    found = [recipes.cityscapes(epochs=4).step_rate(step, steps_per_epoch=5) for step in range(20)]
+    assert found == pytest.approx([0.05 * (1 - step / 20) ** 0.9 for step in range(20)])
+    warm = [recipes.cityscapes(epochs=4, warmup_epochs=2).step_rate(step, steps_per_epoch=5) for step in range(20)]
+    assert warm[:10] == pytest.approx([rate * (step + 1) / 10 for step, rate in enumerate(found[:10])])
+    assert warm[10:] == found[10:]
+
+
+def test_dense_recipes_by_name_take_changes():
+    assert set(recipes.DENSE_RECIPES) == {"cityscapes", "camvid", "scenes"}
+    for make in recipes.DENSE_RECIPES.values():
+        assert make(epochs=7).epochs == 7
+        with pytest.raises(ValueError, match=r"argument: 'powr' is unknown; did you mean 'power'"):
+            make(powr=1.0)
 
 
 def test_penn_treebank_as_published():
@@ -103,6 +140,32 @@ def test_unknown_names():
         Recipe(schedule="cosin")
     with pytest.raises(ValueError, match=r"precision: 'float64' is unknown;.* Allowed: float32, bfloat16"):
         Recipe(precision="float64")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("epochs", 0, "must be at least 1"),
+        ("evaluate_every", 0, "must be at least 1"),
+        ("batch_size", 1, "must be at least 2"),
+        ("evaluation_batch_size", 0, "must be at least 1"),
+        ("learning_rate", 0.0, "must be above 0"),
+        ("power", 0.0, "must be above 0"),
+        ("weight_decay", -1.0, "must be at least 0"),
+        ("warmup_epochs", 8110, r"must lie in \[0, 8109\]"),
+        ("path_dropout", 1.0, r"must lie in \[0, 1\)"),
+    ],
+)
+def test_bad_values_of_a_dense_recipe_are_named(name, value, allowed):
+    with pytest.raises(ValueError, match=rf"^{name}: {allowed}, got {value}\.$"):
+        DenseRecipe(**{name: value})
+
+
+def test_unknown_names_of_a_dense_recipe():
+    with pytest.raises(ValueError, match=r"class_weights: 'enet' is unknown; Allowed: none, inverse_log, median_freq"):
+        DenseRecipe(class_weights="enet")
+    with pytest.raises(ValueError, match=r"precision: 'float64' is unknown;.* Allowed: float32, bfloat16"):
+        DenseRecipe(precision="float64")
 
 
 @pytest.mark.parametrize(

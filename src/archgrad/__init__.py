@@ -1,19 +1,20 @@
 """archgrad: differentiable architecture search."""
 
-from archgrad import baselines, data, genotype, language, methods, recipes, runs, spaces, tasks
+from archgrad import baselines, data, genotype, language, methods, recipes, runs, segmentation, spaces, tasks
 from archgrad.arch import LogitGroup, Logits, Mixture
 from archgrad.bilevel import Searcher, SearchResult, SearchState, search
 from archgrad.genotype import Genotype
 from archgrad.loop import Callback, Diverged
 from archgrad.methods import Method
-from archgrad.recipes import LanguageRecipe, Recipe
-from archgrad.settings import SearchSettings, TextSearchSettings
+from archgrad.recipes import DenseRecipe, LanguageRecipe, Recipe
+from archgrad.settings import SearchSettings, SegmentationSearchSettings, TextSearchSettings
 from archgrad.training import Score, evaluate, train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Callback",
+    "DenseRecipe",
     "Diverged",
     "Genotype",
     "LanguageRecipe",
@@ -27,6 +28,7 @@ __all__ = [
     "SearchSettings",
     "SearchState",
     "Searcher",
+    "SegmentationSearchSettings",
     "TextSearchSettings",
     "baselines",
     "data",
@@ -37,6 +39,7 @@ __all__ = [
     "recipes",
     "runs",
     "search",
+    "segmentation",
     "spaces",
     "tasks",
     "train",

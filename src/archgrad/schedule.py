@@ -1,4 +1,4 @@
-"""Learning rates by epoch, as pure functions, so that nothing about a schedule has to be saved."""
+"""Learning rates by epoch or step, as pure functions, so that nothing about a schedule has to be saved."""
 
 import math
 
@@ -17,6 +17,18 @@ def exponential(initial: float, decay: float, *, epoch: int) -> float:
     return initial * decay**epoch
 
 
+def poly(initial: float, power: float, *, step: int, steps: int) -> float:
+    """η(t) = initial · (1 − t / T)^power at step t = 0 … T − 1 (arXiv:1606.00915, section 4.1.1).
+
+    >>> [round(poly(0.05, 0.9, step=step, steps=4), 4) for step in range(4)]
+    [0.05, 0.0386, 0.0268, 0.0144]
+    """
+    return initial * (1 - step / steps) ** power
+
+
 def warmed_up(rate: float, *, epoch: int, warmup_epochs: int) -> float:
-    """Raise the rate linearly over the first epochs: rate · (t + 1) / warmup_epochs, then the rate itself."""
+    """Raise the rate linearly over the first epochs: rate · (t + 1) / warmup_epochs, then the rate itself.
+
+    Both may be counted in steps as well.
+    """
     return rate * min(1.0, (epoch + 1) / warmup_epochs) if warmup_epochs else rate

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from archgrad.checks import above, at_least, one_of, share, whole, within
 from archgrad.data.augment import Augmentation
+from archgrad.data.segmentation.augment import DenseAugmentation
 from archgrad.devices import PRECISIONS
 
 Settings = TypeVar("Settings")
@@ -103,6 +104,31 @@ class TextSearchSettings(BilevelSettings):
         whole("sequence_length", self.sequence_length, 1)
         for name in ("slowness", "activation"):
             at_least(name, getattr(self, name), 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationSearchSettings(BilevelSettings):
+    """How a search on labelled pixels runs; the defaults are those of arXiv:1901.02985, section 5.1 (Cityscapes).
+
+    Raises:
+        ValueError: a value outside what is allowed, named in the message.
+    """
+
+    epochs: int = 40  # passes over the part of the data that trains the weights
+    warmup_epochs: int = 20  # epochs that train the weights alone: logits that move earlier end in bad optima
+    logits_learning_rate: float = 3e-3  # of the logits (Adam)
+    logits_betas: tuple[float, float] = (0.9, 0.999)  # Adam's averaging of the logits' gradient and its square
+    batch_size: int = 2  # images per step, of each part
+    train_fraction: float = 0.5  # share of the images that trains the weights, where no validation data is given
+    augmentation: DenseAugmentation = field(
+        default_factory=lambda: DenseAugmentation(crop=(321, 321), scale=(1.0, 1.0))
+    )  # what happens to batches of images and masks
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole("batch_size", self.batch_size, 2)  # batch statistics need two examples
+        if not 0 < self.train_fraction < 1:
+            raise ValueError(f"train_fraction: must lie strictly between 0 and 1, got {self.train_fraction}.")
 
 
 def changed(settings: Settings, changes: dict[str, Any]) -> Settings:

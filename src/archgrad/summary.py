@@ -24,6 +24,7 @@ from archgrad.report import (
 )
 from archgrad.report.curves import PARTS, measured
 from archgrad.runs import RunFolder, read_json
+from archgrad.spaces.trellis.plan import GROUP as PATH_GROUP
 from archgrad.training import Score
 
 LANGUAGE = ("loss", "perplexity")
@@ -91,19 +92,21 @@ def report_search(
 
     `quantities` are those of `draw_history`; a perplexity that the records lack is the exponential of the loss.
     """
-    curves = _search_curves(groups, history, genotype=genotype, quantities=quantities)
-    figures = _save(folder, {**_cells(genotype), **curves})
-    summary = _last(history[-1], quantities)
-    _write(folder, "Architecture search", summary, figures=_without_cells(figures), genotype=genotype)
+    curves = search_curves(groups, history, genotype=genotype, quantities=quantities)
+    figures = save_pictures(folder, {**cell_pictures(genotype), **curves})
+    summary = last_metrics(history[-1], quantities)
+    write_page(folder, "Architecture search", summary, figures=without_cells(figures), genotype=genotype)
 
 
 def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> None:
     """Write the curves of a training and its report into the folder."""
-    figures = _save(folder, {**_cells(genotype), "curves": ("Loss and accuracy", draw_history(score.history))})
+    figures = save_pictures(
+        folder, {**cell_pictures(genotype), "curves": ("Loss and accuracy", draw_history(score.history))}
+    )
     summary = [("parameters", f"{score.parameters:,}"), ("seconds", f"{score.seconds:.1f}")]
     if score.accuracy is not None:
         summary.insert(0, ("test accuracy", f"{score.accuracy:.2%}"))
-    _write(folder, "Training from scratch", summary, figures=[figures["curves"]], genotype=genotype)
+    write_page(folder, "Training from scratch", summary, figures=[figures["curves"]], genotype=genotype)
 
 
 def report_language_training(
@@ -124,7 +127,9 @@ def report_language_training(
         tables: shown below the curves.
     """
     curves = draw_history(score.history, LANGUAGE)
-    figures = _save(folder, {**_cells(genotype), "curves": ("Loss in nats per token, and perplexity", curves)})
+    figures = save_pictures(
+        folder, {**cell_pictures(genotype), "curves": ("Loss in nats per token, and perplexity", curves)}
+    )
     parts = [
         (name, part) for name, part in (("test", score.test), ("validation", score.validation)) if part is not None
     ]
@@ -137,7 +142,7 @@ def report_language_training(
     sections = (
         [Section("Sample", texts=[("Text that the trained model continued by itself", sample)])] if sample else ()
     )
-    _write(
+    write_page(
         folder,
         "Language model, trained from scratch",
         summary,
@@ -160,21 +165,21 @@ def report_comparison(
     found, *others = rows
     comparison = draw_comparison(found.accuracy, [row.accuracy for row in others], metric="test accuracy")
     pictures = {
-        **_cells(found.genotype),
+        **cell_pictures(found.genotype),
         "comparison": ("The found network beside random cells of its size", comparison),
-        **_search_curves(groups, history, genotype=found.genotype),
+        **search_curves(groups, history, genotype=found.genotype),
     }
-    figures = _save(folder, pictures)
+    figures = save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test accuracy", "parameters", "train seconds"),
         [(row.name, f"{row.accuracy:.2%}", row.parameters, round(row.seconds, 1)) for row in rows],
     )
-    _write(
+    write_page(
         folder,
         "Search, training and baseline",
         [(name, value) for name, value in table if name != "report"],
-        figures=_without_cells(figures),
+        figures=without_cells(figures),
         tables=(details,),
         genotype=found.genotype,
     )
@@ -213,11 +218,11 @@ def report_language_comparison(
         others={row.name: row.test_perplexity for row in others},
     )
     pictures = {
-        **_cells(found.genotype),
+        **cell_pictures(found.genotype),
         "comparison": ("The found cell beside random cells and other networks, lower is better", comparison),
-        **_search_curves(groups, history, genotype=found.genotype, quantities=LANGUAGE),
+        **search_curves(groups, history, genotype=found.genotype, quantities=LANGUAGE),
     }
-    figures = _save(folder, pictures)
+    figures = save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test perplexity", "validation perplexity", "parameters", "train seconds"),
@@ -232,17 +237,17 @@ def report_language_comparison(
             for row in (found, *random, *others)
         ],
     )
-    _write(
+    write_page(
         folder,
         "Search, training and baselines of a recurrent cell",
         [(name, value) for name, value in table if name != "report"],
-        figures=_without_cells(figures),
+        figures=without_cells(figures),
         tables=(details,),
         genotype=found.genotype,
     )
 
 
-def _last(record: Record, quantities: Sequence[str]) -> list[tuple[str, str]]:
+def last_metrics(record: Record, quantities: Sequence[str]) -> list[tuple[str, str]]:
     """The key numbers of a search's last epoch: losses and accuracies that are there, perplexities by their losses."""
     summary = [
         (name.replace("_", " "), f"{record[name]:.4g}") for name in record if name.endswith(("_accuracy", "_loss"))
@@ -253,37 +258,38 @@ def _last(record: Record, quantities: Sequence[str]) -> list[tuple[str, str]]:
     return summary
 
 
-def _without_cells(figures: Mapping[str, tuple[str, Figure]]) -> list[tuple[str, Figure]]:
+def without_cells(figures: Mapping[str, tuple[str, Figure]]) -> list[tuple[str, Figure]]:
     """What is shown beside the drawing of the genotype, which the page makes itself."""
     return [shown for name, shown in figures.items() if not name.startswith("cell_")]
 
 
-def _cells(genotype: Genotype | None) -> dict[str, tuple[str, Figure]]:
+def cell_pictures(genotype: Genotype | None) -> dict[str, tuple[str, Figure]]:
+    """A drawing of each cell with its caption, by name; none without a genotype."""
     if genotype is None:
         return {}
     return {f"cell_{cell.name}": (f"The {cell.name} cell", draw_cell(cell, genotype.space)) for cell in genotype.cells}
 
 
-def _search_curves(
+def search_curves(
     groups: Sequence[LogitGroup],
     history: Sequence[Record],
     *,
     genotype: Genotype,
     quantities: Sequence[str] = ("loss", "accuracy"),
 ) -> dict[str, tuple[str, Figure]]:
+    """The curves of a search and the mixture weights of each group over its epochs, with captions, by name."""
     caption = f"{' and '.join(quantities).capitalize()} of the search"
     figures = {"curves": (caption, draw_history(history, quantities))}
     for group in groups:
         mixtures = [np.array(record["mixture"][group.name]) for record in history]
         cell = genotype.cells[0].name if len(genotype.cells) == 1 else group.name
-        figures[f"mixture_{group.name}"] = (
-            f"Mixture weights of the {cell} cell, by edge",
-            draw_mixture(mixtures, group),
-        )
+        what = f"the {cell} cell, by edge" if group.name != PATH_GROUP else "the trellis, by node and move"
+        figures[f"mixture_{group.name}"] = f"Mixture weights of {what}", draw_mixture(mixtures, group)
     return figures
 
 
-def _save(folder: RunFolder, figures: dict[str, tuple[str, Figure]]) -> dict[str, tuple[str, Figure]]:
+def save_pictures(folder: RunFolder, figures: dict[str, tuple[str, Figure]]) -> dict[str, tuple[str, Figure]]:
+    """Write each figure to the run's pictures under its name, and return them all."""
     pictures = folder.path / "pictures"
     pictures.mkdir(exist_ok=True)
     for name, (_, figure) in figures.items():
@@ -291,7 +297,7 @@ def _save(folder: RunFolder, figures: dict[str, tuple[str, Figure]]) -> dict[str
     return figures
 
 
-def _write(
+def write_page(
     folder: RunFolder,
     title: str,
     summary: Sequence[tuple[str, str]],
@@ -301,6 +307,7 @@ def _write(
     tables: Sequence[Table] = (),
     sections: Sequence[Section] = (),
 ) -> None:
+    """Write the report of a run, with its configuration and environment, into its folder."""
     report = Report(
         title=title,
         summary=summary,

@@ -1,26 +1,29 @@
 """`train`: a network from scratch by a recipe, evaluated on a test set. `evaluate`: a trained one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from archgrad.data.augment import Augmentation
 from archgrad.data.describe import check_classes, check_labels, image_shape
 from archgrad.data.images import ImageData, as_images
-from archgrad.data.stream import Batch, Stream, evaluation_batches
+from archgrad.data.stream import Batch, Batches, Stream, evaluation_batches
 from archgrad.devices import autocast, preserved_randomness, resolve_device
 from archgrad.identity import identify
 from archgrad.loop import Callback, Loop, Progress, Record, check_callbacks, run
 from archgrad.optimization import descend, restore, set_rate
-from archgrad.recipes import Recipe
+from archgrad.recipes import Recipe, TrainingRecipe
 from archgrad.seeding import derive
 from archgrad.spaces.path_dropout import set_path_dropout
 from archgrad.tasks import Classification, Task
+
+Assess: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
+"""A network -> its metrics on a test set by name, none without one."""
 
 
 @dataclass
@@ -114,24 +117,14 @@ def train(
         device=where,
         workers=recipe.workers,
     )
-    trainer = Trainer(recipe, steps_per_epoch=stream.batches_per_epoch, seed=seed, device=where)
-    state = trainer.init(network)
 
-    asked = {"recipe": recipe, "network": type(network), "parameters": count_parameters(network)}
-    identity = identify({**asked, "train": stream.identity})
-    loop = Loop("train", state, recipe.epochs, stream.batches_per_epoch, identity)
-    # Random layers draw from torch's own generators, which are given back to the caller as they were.
-    with preserved_randomness(where):
-        for callback in callbacks:
-            callback.on_start(loop)
-        batches: Iterator[Batch] = stream.batches(state.progress.step)
-        run(
-            loop,
-            lambda: trainer.step(state, next(batches))[1],
-            describe_epoch=lambda: trainer.describe_epoch(state, testing, augmentation),
-            should_stop=lambda history: False,
-            callbacks=callbacks,
-        )
+    def assess(network: nn.Module) -> dict[str, float]:
+        if testing is None:
+            return {}
+        return evaluate(network, testing, batch_size=recipe.batch_size, augmentation=augmentation, device=where)
+
+    trainer = Trainer(recipe, steps_per_epoch=stream.batches_per_epoch, seed=seed, device=where)
+    state = trainer.run(network, stream, assess=assess, callbacks=callbacks)
     last = state.progress.history[-1]
     return Score(
         accuracy=last.get("test_accuracy"),
@@ -145,18 +138,29 @@ def train(
 
 
 class Trainer:
-    """One step of a recipe at a time; `train` is the loop around it."""
+    """One step of a recipe at a time, and the loop around it.
+
+    `steps_per_epoch` gives the learning rate its scale. `task` is what is learnt; None is the classification that an
+    image recipe describes.
+
+    Raises:
+        ValueError: no task, and the recipe is not one of images.
+    """
 
     def __init__(
-        self, recipe: Recipe, *, steps_per_epoch: int, seed: int = 0, device: str | torch.device = "auto"
+        self,
+        recipe: TrainingRecipe,
+        *,
+        steps_per_epoch: int,
+        task: Task | None = None,
+        seed: int = 0,
+        device: str | torch.device = "auto",
     ) -> None:
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
         self.seed = seed
         self.device = resolve_device(device)
-        self.task: Task = Classification(
-            label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight
-        )
+        self.task = _classification(recipe) if task is None else task
 
     def init(self, network: nn.Module) -> TrainState:
         """Move the network to the device and make its optimiser; its weights stay what they are."""
@@ -179,7 +183,7 @@ class Trainer:
         """
         recipe, progress = self.recipe, state.progress
         epoch = progress.step // self.steps_per_epoch
-        set_rate(state.optimizer, recipe.rate(epoch))
+        set_rate(state.optimizer, recipe.step_rate(progress.step, steps_per_epoch=self.steps_per_epoch))
         set_path_dropout(state.network, recipe.path_dropout * epoch / recipe.epochs)
         torch.manual_seed(derive(self.seed, "network", progress.step))
         state.network.train()
@@ -199,18 +203,44 @@ class Trainer:
         progress.step += 1
         return state, metrics
 
-    def describe_epoch(
-        self, state: TrainState, testing: ImageData | Dataset[Any] | None, augmentation: Augmentation
-    ) -> Record:
+    def describe_epoch(self, state: TrainState, assess: Assess) -> Record:
         """What the record of the epoch that has just ended holds beside the means over its steps."""
-        recipe, epoch = self.recipe, state.progress.step // self.steps_per_epoch
-        record: Record = {"learning_rate": recipe.rate(epoch - 1)}
-        if testing is not None and (epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs):
-            metrics = evaluate(
-                state.best, testing, batch_size=recipe.batch_size, augmentation=augmentation, device=self.device
-            )
-            record.update({f"test_{name}": value for name, value in metrics.items()})
+        recipe, step = self.recipe, state.progress.step
+        epoch = step // self.steps_per_epoch
+        record: Record = {"learning_rate": recipe.step_rate(step - 1, steps_per_epoch=self.steps_per_epoch)}
+        if epoch % recipe.evaluate_every == 0 or epoch == recipe.epochs:
+            record.update({f"test_{name}": value for name, value in assess(state.best).items()})
         return record
+
+    def run(self, network: nn.Module, stream: Batches, *, assess: Assess, callbacks: Sequence[Callback]) -> TrainState:
+        """Train a network on a stream until the recipe's epochs are done.
+
+        `assess` is asked for the network's metrics after every `evaluate_every` epochs and the last; the record holds
+        them as test_….
+        """
+        state = self.init(network)
+        asked = {"recipe": self.recipe, "network": type(network), "parameters": count_parameters(network)}
+        identity = identify({**asked, "train": stream.identity})
+        loop = Loop("train", state, self.recipe.epochs, self.steps_per_epoch, identity)
+        # Random layers draw from torch's own generators, which are given back to the caller as they were.
+        with preserved_randomness(self.device):
+            for callback in callbacks:
+                callback.on_start(loop)
+            batches = stream.batches(state.progress.step)
+            run(
+                loop,
+                lambda: self.step(state, next(batches))[1],
+                describe_epoch=lambda: self.describe_epoch(state, assess),
+                should_stop=lambda history: False,
+                callbacks=callbacks,
+            )
+        return state
+
+
+def _classification(recipe: TrainingRecipe) -> Task:
+    if not isinstance(recipe, Recipe):
+        raise ValueError(f"task: must be given for a {type(recipe).__name__}; only a Recipe describes one.")
+    return Classification(label_smoothing=recipe.label_smoothing, auxiliary_weight=recipe.auxiliary_weight)
 
 
 @torch.no_grad()
@@ -245,7 +275,7 @@ def _check_data(
 ) -> None:
     """Raise a ValueError unless images and labels fit the network, and the test data the training data."""
     shape = image_shape(training)
-    outputs = _outputs(network, shape)
+    outputs = scores_shape(network, shape, name="train")[1]
     check_labels(training, name="train", num_classes=outputs)
     if isinstance(training, ImageData):
         check_classes(training, name="train", num_classes=training.num_classes)
@@ -259,15 +289,21 @@ def _check_data(
 
 
 @torch.no_grad()
-def _outputs(network: nn.Module, shape: tuple[int, int, int]) -> int:
-    """The number of scores that the network gives for an image of this shape."""
+def scores_shape(network: nn.Module, shape: tuple[int, int, int], *, name: str) -> tuple[int, ...]:
+    """The shape of the scores that the network gives for one image of this shape, of data called `name`.
+
+    Raises:
+        ValueError: the network cannot process such images, or gives no tensor.
+    """
     parameter = next(network.parameters())
     training = network.training
     try:
         with preserved_randomness(parameter.device):  # a network of any kind may draw in evaluation mode too
             scores = network.eval()(torch.zeros(1, *shape, dtype=parameter.dtype, device=parameter.device))
     except RuntimeError as error:
-        raise ValueError(f"train: the network cannot process images of shape {shape} ({error}).") from error
+        raise ValueError(f"{name}: the network cannot process images of shape {shape} ({error}).") from error
     finally:
         network.train(training)
-    return scores.shape[1]
+    if not isinstance(scores, Tensor):
+        raise ValueError(f"network: must give one tensor of scores in evaluation mode, got a {type(scores).__name__}.")
+    return tuple(scores.shape)

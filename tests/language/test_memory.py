@@ -1,11 +1,9 @@
 """The estimate is the sum that its docstring gives, and what cannot fit is refused with what to lower."""
 
-import os
-
 import pytest
 import torch
 
-from archgrad.language import available_bytes, estimate_bytes, memory, require_memory
+from archgrad.language import estimate_bytes, require_memory
 
 SIZES = {"parameters": 1000, "vocabulary_size": 50, "hidden_size": 8, "batch_size": 4, "sequence_length": 5}
 
@@ -36,22 +34,8 @@ def test_sizes_that_cannot_be_are_named():
         estimate_bytes(**SIZES, states=-1)
 
 
-def test_the_machine_has_its_pages():
-    assert available_bytes(torch.device("cpu")) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert available_bytes(torch.device("meta")) is None
-
-
-def test_where_nothing_is_known_nothing_is_refused(monkeypatch):
-    def unknown(name):
-        raise ValueError(name)
-
-    monkeypatch.setattr(memory.os, "sysconf", unknown)
-    assert available_bytes(torch.device("cpu")) is None
-    require_memory(2**80, torch.device("cpu"))
-
-
 def test_what_cannot_fit_is_refused_with_what_to_lower(monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 2**31)
+    monkeypatch.setattr("archgrad.memory.available_bytes", lambda device: 2**31)
     require_memory(2**31, torch.device("cpu"))
     message = (
         r"device: a step would take about 3\.0 GiB, but 'cpu' has 2\.0 GiB; lower batch_size, sequence_length, the "

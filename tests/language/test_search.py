@@ -197,7 +197,7 @@ def test_bad_input(space, corpus, monkeypatch):
         quick(space, corpus, sequence_length=0)
     with pytest.raises(ValueError, match="argument: 'bptt' is unknown"):
         quick(space, corpus, bptt=35)
-    monkeypatch.setattr("archgrad.language.memory.available_bytes", lambda device: 1000)
+    monkeypatch.setattr("archgrad.memory.available_bytes", lambda device: 1000)
     with pytest.raises(ValueError, match=r"would take about .* GiB.*lower batch_size"):
         quick(space, corpus)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from archgrad import Callback, Diverged
 from archgrad.data.text import Corpus, Vocabulary
-from archgrad.language import LanguageTrainer, averaging_begins, evaluate, memory, train
+from archgrad.language import LanguageTrainer, averaging_begins, evaluate, train
 from archgrad.ops.dropout import NO_DROPOUT, Dropout
 from archgrad.recipes import LanguageRecipe
 from archgrad.runs.checkpoint import read_checkpoint, write_checkpoint
@@ -431,7 +431,7 @@ def test_what_does_not_fit_is_refused_before_any_work(tiny_corpus, monkeypatch):
             fit(short, model=model, evaluation_batch_size=4)
     with pytest.raises(ValueError, match=r"recipe: must be a LanguageRecipe such as archgrad\.recipes\.penn_treebank"):
         inspect.unwrap(train)(model, corpus=tiny_corpus, recipe={"epochs": 1})
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr("archgrad.memory.available_bytes", lambda device: 1000)
     with pytest.raises(ValueError, match=r"device: a step would take about .* lower batch_size, sequence_length"):
         fit(tiny_corpus, model=model)
     assert equal(weights(model), initial)

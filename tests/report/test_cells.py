@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from archgrad.genotype import (
+    AUTO_DEEPLAB,
     CONV_CELL,
     DARTS_V1_RECURRENT,
     DARTS_V2,
@@ -20,6 +21,7 @@ from archgrad.genotype import (
     NASNET,
     PUBLISHED,
     RECURRENT_CELL,
+    TRELLIS,
     Cell,
     Edge,
     Genotype,
@@ -72,8 +74,8 @@ def build(inputs: int, nodes: list[list[tuple[str, int]]], outputs: set[int]) ->
 
 
 def artists(figure: Figure, gid: str) -> list[Artist]:
-    """The artists with a gid, in the order in which they were added."""
-    (axes,) = figure.axes
+    """The artists with a gid, in the order in which they were added; a path has axes of its own after the cells'."""
+    axes = figure.axes[0]
     return [artist for artist in axes.get_children() if artist.get_gid() == gid]
 
 
@@ -194,6 +196,34 @@ def test_cells_of_a_genotype_do_not_overlap() -> None:
 def test_names_of_states() -> None:
     assert texts(draw_cell(DARTS_V2["normal"]), "state") == ["$c_{k-2}$", "$c_{k-1}$", "2", "3", "4", "5", "$c_{k}$"]
     assert texts(draw_cell(CHAIN), "state") == ["input", *"12345678", "output"]
+
+
+def test_cell_of_a_trellis_and_its_path_stand_one_below_the_other() -> None:
+    figure = draw_genotype(AUTO_DEEPLAB)
+    figure.canvas.draw()
+    assert texts(figure, "state") == ["$H^{l-1}$", "$H^{l-2}$", *"23456", "$H^{l}$"]
+    assert texts(figure, "legend") == ["separable", "atrous", "output"]
+    cell, path = figure.axes
+    (band,) = [line for line in path.lines if line.get_gid() == "path"]
+    assert list(band.get_ydata()) == [0, *AUTO_DEEPLAB.path]
+    (title,) = figure.texts
+    assert title.get_text() == "path"
+    below = title.get_window_extent().y0
+    assert all(box.y0 > title.get_window_extent().y1 for gid in ("state-box", "legend") for box in boxes(figure, gid))
+    assert path.get_tightbbox().y1 <= below
+    assert cell.get_window_extent().height == figure.bbox.height
+    assert figure.bbox.x0 < path.get_tightbbox().x0 < path.get_tightbbox().x1 < figure.bbox.x1
+
+
+def test_paths_of_a_trellis_may_be_short_deep_or_missing() -> None:
+    cells = AUTO_DEEPLAB.cells
+    for path, rows in (((0,), 2), ((1, 2, 3, 4, 5), 6)):
+        figure = draw_genotype(Genotype(TRELLIS, cells, path))
+        figure.canvas.draw()
+        assert len(figure.axes[1].get_yticklabels()) == rows
+    assert len(draw_genotype(Genotype(TRELLIS, cells)).axes) == 1
+    with pytest.raises(ValueError, match="path: 0 2 leaves the trellis"):
+        draw_genotype(Genotype(TRELLIS, cells, (0, 2)))
 
 
 def test_recurrent_cell_is_drawn_from_the_input_and_the_state_before_to_the_mean_of_its_outputs() -> None:

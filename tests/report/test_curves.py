@@ -7,7 +7,9 @@ import pytest
 from matplotlib.axes import Axes
 
 from archgrad.arch import LogitGroup
+from archgrad.ops import DENSE_CANDIDATES
 from archgrad.report import draw_comparison, draw_history, draw_mixture
+from archgrad.spaces.trellis import Trellis
 
 CANDIDATES = (
     "none",
@@ -107,6 +109,17 @@ def test_history_has_a_panel_for_each_quantity(quantities: tuple[str, ...]) -> N
     assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
 
 
+def test_mean_iou_is_drawn_in_percent() -> None:
+    history = [{"train_loss": 2.0, "test_iou": 0.25}, {"train_loss": 1.0, "test_iou": None, "validation_iou": 0.5}]
+    figure = draw_history(history, ("loss", "accuracy", "iou"))
+    figure.canvas.draw()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "accuracy in %", "mean IoU in %"]
+    np.testing.assert_array_equal(series(figure.axes[2])["test"], [25.0, np.nan])
+    assert [line.get_label() for line in figure.axes[2].lines] == ["validation, last 50.0 %", "test, last 25.0 %"]
+    (axes,) = draw_history([], ["iou"]).axes
+    assert [text.get_text() for text in axes.texts] == ["no finite mean IoU"]
+
+
 def test_history_refuses_other_quantities() -> None:
     with pytest.raises(ValueError, match=r"quantities: 'perplexty' is unknown; did you mean 'perplexity'"):
         draw_history([], ["perplexty"])
@@ -136,7 +149,14 @@ ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "identity")
 @pytest.mark.parametrize("epochs", [3, 50])
 @pytest.mark.parametrize(
     ("inputs", "nodes", "candidates"),
-    [(2, 1, CANDIDATES), (2, 2, CANDIDATES), (2, 4, CANDIDATES), (1, 8, ACTIVATIONS), (1, 11, ACTIVATIONS)],
+    [
+        (2, 1, CANDIDATES),
+        (2, 2, CANDIDATES),
+        (2, 4, CANDIDATES),
+        (2, 5, DENSE_CANDIDATES),
+        (1, 8, ACTIVATIONS),
+        (1, 11, ACTIVATIONS),
+    ],
 )
 def test_panels_and_legend_do_not_overlap(inputs: int, nodes: int, candidates: tuple[str, ...], epochs: int) -> None:
     group = LogitGroup.dense("cell", inputs=inputs, nodes=nodes, candidates=candidates)
@@ -164,6 +184,31 @@ def test_panels_of_a_recurrent_cell_are_a_triangle_on_a_page() -> None:
         assert box.y0 == pytest.approx(boxes[0, target].y0)  # a row for each target
     assert boxes[0, 1].y0 > boxes[0, 8].y0
     assert boxes[0, 8].x0 < boxes[7, 8].x0
+
+
+@pytest.mark.parametrize(("layers", "levels", "epochs"), [(12, 4, 40), (4, 2, 3), (4, 5, 1)])
+def test_panels_of_a_trellis_stand_by_layer_and_stride(layers: int, levels: int, epochs: int) -> None:
+    group = Trellis(layers, levels).group
+    figure = draw_mixture(mixtures(group, epochs), group)
+    figure.canvas.draw()
+    width, _ = figure.get_size_inches()
+    assert width <= 10.25  # the page of the report
+    boxes = {group.edges[row]: axes.get_position() for row, axes in enumerate(figure.axes)}
+    for (layer, level), axes in zip(group.edges, figure.axes, strict=True):
+        assert axes.get_label() == f"{f'layer {layer}' if layer else 'stem'}, stride {4 * 2**level}"
+        assert boxes[layer, level].x0 == pytest.approx(boxes[layer, 0].x0)
+        assert boxes[layer, level].y0 == pytest.approx(boxes[layers - 1, level].y0)
+        assert [line.get_label() for line in axes.lines] == list(group.choices[group.edges.index((layer, level))])
+        assert axes.get_title() == (("stem" if layer == 0 else f"layer {layer}") if level == 0 else "")
+        assert axes.get_ylabel() == (f"stride {4 * 2**level}" if level == layer else "")
+    assert boxes[1, 1].y1 < boxes[1, 0].y0
+    renderer = figure.canvas.get_renderer()
+    extents = [axes.get_tightbbox(renderer).padded(-1.0) for axes in figure.axes]
+    extents.append(figure.legends[0].get_window_extent(renderer))
+    assert not any(first.overlaps(second) for place, first in enumerate(extents) for second in extents[place + 1 :])
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in extents)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["halve the stride", "keep the stride", "double the stride"]
 
 
 def test_masked_candidates_are_not_drawn() -> None:
@@ -209,6 +254,12 @@ def test_comparison_shows_dots_mean_and_deviation() -> None:
     assert [text.get_text() for text in axes.texts] == ["97.50 %", "96.50 ± 0.71 %"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["found", "random (2)"]
     assert axes.get_xlabel() == "test accuracy in %"
+
+
+def test_comparison_of_mean_iou_is_in_percent() -> None:
+    (axes,) = draw_comparison(0.5, [], metric="test mean IoU").axes
+    assert [text.get_text() for text in axes.texts] == ["50.00 %"]
+    assert axes.get_xlabel() == "test mean IoU in %"
 
 
 def test_comparison_of_other_metrics_keeps_their_unit() -> None:

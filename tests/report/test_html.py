@@ -2,13 +2,14 @@
 
 import base64
 import os
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
-from archgrad.genotype import DARTS_V2, DARTS_V2_RECURRENT, Cell, Edge, Genotype
+from archgrad.genotype import AUTO_DEEPLAB, DARTS_V2, DARTS_V2_RECURRENT, Cell, Edge, Genotype
 from archgrad.report import Report, Section, Table, draw_history, write_report
 
 HOSTILE = "<script>alert('&\"')</script>"
@@ -192,3 +193,26 @@ def test_a_recurrent_cell_has_notes_of_its_own(tmp_path: Path) -> None:
     for part in ("State 0 is s0", "the output before, ht−1", "ht is the mean", str(DARTS_V2_RECURRENT)):
         assert part in words
     assert [attributes["alt"] for attributes in page.find("img")] == ["The cell of the recurrent_cell genotype"]
+
+
+def test_a_trellis_shows_its_cell_and_its_path_and_says_what_numbers_mean(tmp_path: Path) -> None:
+    text, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, figures=[]))
+    words = "".join(page.words)
+    assert "<h2>Architecture</h2>" in text
+    assert "c<sub>" not in text
+    for part in (
+        "0 is Hl−1",
+        "1 is Hl−2",
+        "make the output Hl",
+        "0 is stride 4, 1 is stride 8, 2 is stride 16 and 3 is",
+    ):
+        assert part in words
+    assert str(AUTO_DEEPLAB) in words
+    assert [attributes["alt"] for attributes in page.find("img")] == [
+        "The cell of the trellis genotype",
+        "The path of the trellis genotype: the stride of each layer",
+    ]
+    _, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, figures=[], drawing=("Mine", Figure())))
+    assert [attributes["alt"] for attributes in page.find("img")] == ["Mine"]
+    _, page = read(tmp_path, report(genotype=replace(AUTO_DEEPLAB, cells=()), figures=[]))
+    assert len(page.find("img")) == 1

@@ -11,9 +11,11 @@ from archgrad.bench import (
     BenchmarkSettings,
     EquationBenchmarkSettings,
     RecurrentBenchmarkSettings,
+    TrellisBenchmarkSettings,
     run_benchmark,
     run_equation_benchmark,
     run_recurrent_benchmark,
+    run_trellis_benchmark,
 )
 from archgrad.cli.equation import Equation
 from archgrad.cli.options import (
@@ -29,13 +31,20 @@ from archgrad.cli.options import (
     stored_options,
 )
 from archgrad.cli.recurrent import DemoRecurrent, SearchRecurrent, TrainRecurrent, show_language_model
+from archgrad.cli.trellis import DemoTrellis, SearchTrellis, TrainTrellis, show_segmentation_network
 from archgrad.data import Augmentation
 from archgrad.equations import EQUATIONS, draw_found
 from archgrad.experiment import compare_with_random, recorded_search, recorded_training
 from archgrad.genotype import CONV_CELL
 from archgrad.recipes import Recipe
 from archgrad.report import draw_genotype, save_figure
-from archgrad.runs import is_language_model, load_language_model, load_network
+from archgrad.runs import (
+    is_language_model,
+    is_segmentation_network,
+    load_language_model,
+    load_network,
+    load_segmentation_network,
+)
 from archgrad.settings import SearchSettings
 from archgrad.training import evaluate
 
@@ -49,7 +58,8 @@ else:
 class Search:
     """Search for convolutional cells: decode a genotype, keep everything in a run folder.
 
-    `archgrad search recurrent` searches for recurrent cells on text and has options of its own.
+    `archgrad search recurrent` searches for recurrent cells on text, `archgrad search trellis` for cell and path of
+    dense prediction; both have options of their own.
     """
 
     method: MethodName = "darts-second-order"
@@ -72,7 +82,8 @@ class Search:
 class Train:
     """Train the network of a genotype from scratch. The recipe is named last and has options of its own.
 
-    `archgrad train recurrent` trains language models and has options of its own.
+    `archgrad train recurrent` trains language models, `archgrad train trellis` networks that label pixels; both have
+    options of their own.
     """
 
     genotype: str = "DARTS_V2"  # DARTS_V1, DARTS_V2, NASNET, AMOEBANET, a JSON file, or the run folder of a search
@@ -114,16 +125,20 @@ class Train:
 class Evaluate:
     """Evaluate a trained network, on the test data that its training set aside or on others.
 
-    A language model writes a continuation, too.
+    A language model writes a continuation, too; a network that labels pixels draws predictions if a file is named.
     """
 
     network: tyro.conf.Positional[Path]  # run folder of a training
     data: str | None = None  # other images or another text, as in train; by default the training's own, split alike
-    image_size: int | None = None  # resize the other data to this height and width
-    batch_size: int | None = None  # images per step (256), or rows that a text is read in (10; 1 loses no context)
+    image_size: tuple[int, ...] | None = None  # resize the other images: height and width, or one number for both
+    batch_size: int | None = None  # images per step (256, 4 with masks), or rows of a text (10; 1 loses no context)
     sample: int = 60  # tokens that a language model writes
     prompt: str = ""  # what it goes on from
     temperature: float = 1.0  # of its draws; 0 takes the likeliest token every time
+    scales: tuple[float, ...] = (1.0,)  # sizes at which images are looked at, averaged, where pixels are labelled
+    flip: bool = False  # look at mirrored images, too, where pixels are labelled
+    window: tuple[int, int] | None = None  # height and width that such a network sees at a time; it slides
+    pictures: Path | None = None  # where to draw predictions, a .png file, where pixels are labelled
     device: str = RunOptions.device  # auto, cpu, cuda, cuda:1, …
 
     def __call__(self) -> None:
@@ -139,10 +154,27 @@ class Evaluate:
                 device=self.device,
             )
             return
+        if is_segmentation_network(self.network):
+            show_segmentation_network(
+                self.network,
+                load_segmentation_network(self.network),
+                data=self.data,
+                image_size=self._size(),
+                batch_size=4 if self.batch_size is None else self.batch_size,
+                scales=self.scales,
+                flip=self.flip,
+                window=self.window,
+                pictures=self.pictures,
+                device=self.device,
+            )
+            return
         saved = load_network(self.network)
         options, seed = stored_options(self.network, "data", DataOptions)
         if self.data is not None:
-            options = DataOptions(data=self.data, image_size=self.image_size)
+            size = self._size()
+            if size is not None and size[0] != size[1]:
+                raise ValueError(f"image_size: images with one label are made square, got {size[0]} and {size[1]}.")
+            options = DataOptions(data=self.data, image_size=None if size is None else size[0])
         test = options.load(seed).test
         if test.classes != saved.classes:
             raise ValueError(f"data: has the classes {test.classes}, but the network was trained on {saved.classes}.")
@@ -160,6 +192,13 @@ class Evaluate:
                 ("test images", f"{len(test):,}"),
             ]
         )
+
+    def _size(self) -> tuple[int, int] | None:
+        if self.image_size is None:
+            return None
+        if len(self.image_size) not in (1, 2):
+            raise ValueError(f"image_size: must be height and width, or one number for both, got {self.image_size}.")
+        return self.image_size[0], self.image_size[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +223,8 @@ class Demo:
     """Search, decode, train from scratch, compare with random cells of the same size and budget, and report.
 
     The defaults run on scikit-learn's digits in a few minutes on two cores; other data take other settings.
-    `archgrad demo recurrent` does the same with language models and has options of its own.
+    `archgrad demo recurrent` does the same with language models, `archgrad demo trellis` with networks that label
+    pixels; both have options of their own.
     """
 
     method: MethodName = "darts-second-order"
@@ -249,13 +289,24 @@ class BenchRecurrent:
         run_recurrent_benchmark(self.settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchTrellis:
+    """Measure seconds per step and peak memory of both readings of the trellis, with and without checkpointing."""
+
+    settings: Annotated[TrellisBenchmarkSettings, Flat] = field(default_factory=TrellisBenchmarkSettings)
+
+    def __call__(self) -> None:
+        run_trellis_benchmark(self.settings)
+
+
 if TYPE_CHECKING:
-    BenchChoice = BenchSteps | BenchEquations | BenchRecurrent
+    BenchChoice = BenchSteps | BenchEquations | BenchRecurrent | BenchTrellis
 else:
     BenchChoice = Annotated[
         Annotated[BenchSteps, tyro.conf.subcommand("steps")]
         | Annotated[BenchEquations, tyro.conf.subcommand("equations")]
-        | Annotated[BenchRecurrent, tyro.conf.subcommand("recurrent")],
+        | Annotated[BenchRecurrent, tyro.conf.subcommand("recurrent")]
+        | Annotated[BenchTrellis, tyro.conf.subcommand("trellis")],
         Flat,
     ]
 
@@ -263,7 +314,7 @@ else:
 @tyro.conf.configure(tyro.conf.CascadeSubcommandArgs)  # the options of the default need no `steps` before them
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Measure what a supernet's step costs (`steps`, `recurrent`), or which known equations are found (`equations`)."""
+    """Measure what a supernet's step costs (`steps`, `recurrent`, `trellis`), or which laws are found (`equations`)."""
 
     what: BenchChoice = field(default_factory=BenchSteps)
 
@@ -286,5 +337,8 @@ SPACE_COMMANDS = {
     "search recurrent": SearchRecurrent,
     "train recurrent": TrainRecurrent,
     "demo recurrent": DemoRecurrent,
+    "search trellis": SearchTrellis,
+    "train trellis": TrainTrellis,
+    "demo trellis": DemoTrellis,
 }
 """Commands for other spaces than convolutional cells, by both words."""

@@ -12,12 +12,13 @@ from archgrad import methods
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
-from archgrad.genotype import CONV_CELL, PUBLISHED, RECURRENT_CELL, Genotype, published
+from archgrad.genotype import CONV_CELL, PUBLISHED, RECURRENT_CELL, TRELLIS, Genotype, published
 from archgrad.identity import flat
 from archgrad.runs import CHECKPOINT_SECONDS, read_json
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.network import check_genotype
 from archgrad.spaces.recurrent.network import recurrent_cell
+from archgrad.spaces.trellis.network import check_trellis_genotype
 
 Options = TypeVar("Options")
 
@@ -140,7 +141,7 @@ def _stored(command: Any, name: str) -> Any:
 def _option(key: str) -> str:
     """What an option is called on the command line: groups without a prefix leave none."""
     group, _, name = key.partition(".")
-    return (name if group in ("data", "space", "settings", "run", "text") and name else key).replace("_", "-")
+    return (name if group in ("data", "space", "settings", "run", "text", "size") and name else key).replace("_", "-")
 
 
 def stored_options(folder: Path, name: str, kind: type[Options]) -> tuple[Options, int]:
@@ -183,4 +184,6 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
         check_genotype(genotype)
     if RECURRENT_CELL in (genotype.space, space):
         recurrent_cell(genotype)
+    if TRELLIS in (genotype.space, space):
+        check_trellis_genotype(genotype)
     return genotype

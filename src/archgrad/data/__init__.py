@@ -1,6 +1,9 @@
-"""Data: labelled images, where they come from, how they are split, augmented and streamed; texts are in `text`."""
+"""Data: labelled images, where they come from, how they are split, augmented and streamed.
 
-from archgrad.data import text
+Images with a class for every pixel are in `segmentation`, texts in `text`.
+"""
+
+from archgrad.data import segmentation, text
 from archgrad.data.archives import from_npz, npz_pair
 from archgrad.data.augment import (
     CIFAR10_MEAN,
@@ -40,6 +43,7 @@ __all__ = [
     "labels_of",
     "load",
     "npz_pair",
+    "segmentation",
     "stratified_split",
     "text",
 ]

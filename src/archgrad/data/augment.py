@@ -20,6 +20,7 @@ CIFAR10_MEAN = (0.49139968, 0.48215827, 0.44653124)
 CIFAR10_STD = (0.24703233, 0.24348505, 0.26158768)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+VALUES = 2**24  # in a chunk at most, unless one image has more: 128 MiB in float64
 
 
 class Draws(NamedTuple):
@@ -64,19 +65,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         checks.at_least("crop_padding", self.crop_padding, 0)
         checks.at_least("cutout", self.cutout, 0)
-        if self.mean is None and self.std is None:
-            return
-        if self.mean is None or self.std is None:
-            given, missing = ("mean", "std") if self.std is None else ("std", "mean")
-            raise ValueError(f"{missing}: is None although {given} is given; give both or neither.")
-        if len(self.mean) != len(self.std) or not self.mean:
-            raise ValueError(f"std: must have one entry per channel as mean, got {self.std} for mean {self.mean}.")
-        for value in self.mean:
-            if not math.isfinite(value):
-                raise ValueError(f"mean: must be finite, got {self.mean}.")
-        for value in self.std:
-            if not 0 < value < math.inf:
-                raise ValueError(f"std: must be positive and finite, got {self.std}.")
+        check_moments(self.mean, self.std)
 
     def fitted(self, data: ImageData) -> "Augmentation":
         """Fill in mean and std (population, over all pixels of a channel) from `data` where they are None.
@@ -87,9 +76,9 @@ class Augmentation:
             ValueError: mean and std are given, for another number of channels.
         """
         if self.mean is not None:
-            self._check_channels(data.shape[0])
+            check_channels(self.mean, data.shape[0])
             return self
-        mean, std = _moments(data.images)
+        mean, std = moments(data.images)
         return replace(self, mean=mean, std=std)
 
     def normalise(
@@ -103,15 +92,7 @@ class Augmentation:
         Raises:
             ValueError: mean and std are for another number of channels.
         """
-        values = images.float()
-        if images.dtype == torch.uint8:
-            values = values / 255
-        if self.mean is not None:
-            self._check_channels(images.shape[1])
-            table = torch.tensor([self.mean, self.std], dtype=torch.float32)[:, :, None, None]
-            mean, std = to_device(table, images.device)
-            values = (values - mean) / std
-        return values.contiguous(memory_format=torch.channels_last)
+        return normalise(images, self.mean, self.std)
 
     def draw(self, images: Shaped[Tensor, "batch channels height width"], generator: torch.Generator) -> Draws:
         """Draw what is random about a batch: offsets, then flips, then centres."""
@@ -171,16 +152,60 @@ class Augmentation:
         _, _, height, width = values.shape
         return inside(height, 0)[:, None, :, None] & inside(width, 1)[:, None, None, :]
 
-    def _check_channels(self, channels: int) -> None:
-        if self.mean is not None and len(self.mean) != channels:
-            raise ValueError(f"mean: has {len(self.mean)} entries, the images have {channels} channels.")
+
+def check_moments(mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> None:
+    """Raise a ValueError unless mean and std are both None or have one finite number per channel, the std above 0."""
+    if mean is None and std is None:
+        return
+    if mean is None or std is None:
+        given, missing = ("mean", "std") if std is None else ("std", "mean")
+        raise ValueError(f"{missing}: is None although {given} is given; give both or neither.")
+    if len(mean) != len(std) or not mean:
+        raise ValueError(f"std: must have one entry per channel as mean, got {std} for mean {mean}.")
+    for value in mean:
+        if not math.isfinite(value):
+            raise ValueError(f"mean: must be finite, got {mean}.")
+    for value in std:
+        if not 0 < value < math.inf:
+            raise ValueError(f"std: must be positive and finite, got {std}.")
 
 
-def _moments(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and population standard deviation of every channel, in float64, two passes over chunks of images."""
+def check_channels(mean: tuple[float, ...] | None, channels: int) -> None:
+    """Raise a ValueError if a mean is given, for another number of channels."""
+    if mean is not None and len(mean) != channels:
+        raise ValueError(f"mean: has {len(mean)} entries, the images have {channels} channels.")
+
+
+def normalise(
+    images: Shaped[Tensor, "batch channels height width"], mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+) -> Float32[Tensor, "batch channels height width"]:
+    """Scale uint8 pixels to 0 … 1, then subtract mean and divide by std unless they are None; `torch.channels_last`.
+
+    Raises:
+        ValueError: mean and std are for another number of channels.
+    """
+    values = scaled(images)
+    if mean is not None:
+        check_channels(mean, images.shape[1])
+        table = torch.tensor([mean, std], dtype=torch.float32)[:, :, None, None]
+        centre, spread = to_device(table, images.device)
+        values = (values - centre) / spread
+    return values.contiguous(memory_format=torch.channels_last)
+
+
+def scaled(images: Shaped[Tensor, "*shape"]) -> Float32[Tensor, "*shape"]:
+    """Scale uint8 pixels to 0 … 1; floats stay as they are."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images.float()
+
+
+def moments(images: Shaped[Tensor, "images channels height width"]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and population standard deviation of every channel, in float64, two passes over chunks of images.
+
+    uint8 pixels count as 0 … 1; a constant channel gets std 1.
+    """
     scale = 255 if images.dtype == torch.uint8 else 1
     count = images.numel() // images.shape[1]
-    chunks = images.split(CHUNK)
+    chunks = images.split(max(1, min(CHUNK, VALUES // images[0].numel())))
     mean = torch.stack([chunk.double().sum((0, 2, 3)) for chunk in chunks]).sum(0) / count
     centred = (chunk.double() - mean.view(-1, 1, 1) for chunk in chunks)
     squares = torch.stack([chunk.square().sum((0, 2, 3)) for chunk in centred]).sum(0)

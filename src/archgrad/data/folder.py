@@ -2,12 +2,14 @@
 
 import re
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from jaxtyping import Shaped
 from PIL import Image, UnidentifiedImageError
 
 from archgrad import checks
@@ -65,7 +67,7 @@ def image_folder(
         _File(str(file), folder.name, file.read_bytes)
         for folder in classes
         for file in sorted(folder.iterdir())
-        if file.is_file() and _is_image(file.name)
+        if file.is_file() and is_image(file.name)
     ]
     return _load(str(root), files, [folder.name for folder in classes], size, mode, limit_per_class)
 
@@ -95,7 +97,7 @@ def image_zip(
     with archive:
         members = {PurePosixPath(entry.filename): entry.is_dir() for entry in archive.infolist()}
         shown = [member for member in members if not _is_hidden(str(member))]
-        images = [member for member in shown if _is_image(member.name) and len(member.parts) > 1]
+        images = [member for member in shown if is_image(member.name) and len(member.parts) > 1]
         roots = sorted({str(member.parents[1]) for member in images})
         if len(roots) > 1:
             raise ValueError(f"{archive_path}: has classes in several folders, {roots[0]!r} and {roots[1]!r}.")
@@ -110,12 +112,48 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(child for child in folder.iterdir() if child.is_dir() and not _is_hidden(child.name))
 
 
+def is_image(name: str) -> bool:
+    """Whether a file of this name, without folders, is taken for an image: by its suffix, and not hidden."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+def decode(
+    name: str, read: Callable[[], bytes], *, mode: str = "RGB", size: tuple[int, int] | None = None
+) -> Shaped[np.ndarray, "height width *channels"]:
+    """Decode the image file that `read` returns, as uint8 [H, W, C], or [H, W] in mode "L".
+
+    Raises:
+        ValueError: it is no image, is damaged, or has more than 8 bits per channel; the message begins with `name`.
+    """
+    with opened(name, read) as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("more than 8 bits per channel")  # Pillow would clip these, not scale them
+        converted = convert(image, mode)
+        if size is not None and converted.size != (size[1], size[0]):
+            converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        return np.asarray(converted)
+
+
+@contextmanager
+def opened(name: str, read: Callable[[], bytes]) -> Iterator[Image.Image]:
+    """Open the image file that `read` returns; what fails inside the block is a ValueError that begins with `name`."""
+    try:
+        with Image.open(BytesIO(read())) as image:
+            yield image
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,  # what Pillow raises for damaged PNG chunks
+        ValueError,
+        zipfile.BadZipFile,
+        RuntimeError,  # an encrypted member
+    ) as error:
+        raise ValueError(f"{name}: cannot be read as an image ({error}).") from error
+
+
 def _member(archive: zipfile.ZipFile, name: str) -> Callable[[], bytes]:
     return lambda: archive.read(name)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def _is_hidden(name: str) -> bool:
@@ -173,10 +211,10 @@ def _limited(files: Sequence[_File], limit: int) -> list[_File]:
 
 
 def _decode_all(files: Sequence[_File], size: tuple[int, int] | None, mode: str) -> np.ndarray:
-    first = _decode(files[0], size, mode)
+    first = decode(files[0].name, files[0].read, mode=mode, size=size)
     pixels = np.empty((len(files), *first.shape), np.uint8)
     for index, file in enumerate(files):
-        image = _decode(file, size, mode)
+        image = decode(file.name, file.read, mode=mode, size=size)
         if image.shape != first.shape:
             (height, width), (other_height, other_width) = first.shape[:2], image.shape[:2]
             raise ValueError(
@@ -185,24 +223,3 @@ def _decode_all(files: Sequence[_File], size: tuple[int, int] | None, mode: str)
             )
         pixels[index] = image
     return pixels
-
-
-def _decode(file: _File, size: tuple[int, int] | None, mode: str) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(file.read())) as image:
-            if image.mode.startswith(("I", "F")):
-                raise ValueError("more than 8 bits per channel")  # Pillow would clip these, not scale them
-            converted = convert(image, mode)
-            if size is not None and converted.size != (size[1], size[0]):
-                converted = converted.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return np.asarray(converted)
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,  # what Pillow raises for damaged PNG chunks
-        ValueError,
-        zipfile.BadZipFile,
-        RuntimeError,  # an encrypted member
-    ) as error:
-        raise ValueError(f"{file.name}: cannot be read as an image ({error}).") from error

@@ -93,7 +93,7 @@ class ImageData:
         checks.at_least("size", min(height, width), 1)
         if (height, width) == self.shape[1:]:
             return self
-        resized = torch.cat([_resample(chunk, (height, width)) for chunk in self.images.split(CHUNK)])
+        resized = torch.cat([resample(chunk, (height, width)) for chunk in self.images.split(CHUNK)])
         return replace(self, images=resized)
 
 
@@ -128,8 +128,13 @@ def digest(data: "ImageData | Dataset[Any]") -> str:
     """
     if not isinstance(data, ImageData):
         return f"{type(data).__qualname__} of {len(cast(Sized, data))} items"
-    summed = hashlib.blake2b(repr((data.images.shape, data.classes)).encode(), digest_size=8)
-    for tensor in (data.images, data.labels):
+    return hashed((data.images.shape, data.classes), data.images, data.labels)
+
+
+def hashed(description: object, *tensors: Tensor) -> str:
+    """Eight bytes in hexadecimal that follow from what `description` prints and from the bytes of the tensors."""
+    summed = hashlib.blake2b(repr(description).encode(), digest_size=8)
+    for tensor in tensors:
         summed.update(tensor.cpu().contiguous().numpy().tobytes())
     return summed.hexdigest()
 
@@ -174,6 +179,14 @@ def to_pixels(images: Any, layout: str = "auto") -> Shaped[Tensor, "examples cha
     if layout == "NHW":
         return pixels.unsqueeze(1).contiguous()
     return (pixels.movedim(3, 1) if layout == "NHWC" else pixels).contiguous()
+
+
+def resample(
+    images: Shaped[Tensor, "examples channels height width"], size: tuple[int, int]
+) -> Shaped[Tensor, "examples channels new_height new_width"]:
+    """Resample images to `size` (height, width) in their own dtype, bilinear with antialiasing."""
+    smooth = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
+    return smooth if images.is_floating_point() else smooth.round().clamp(0, 255).to(torch.uint8)
 
 
 def to_device(values: Shaped[Tensor, "*shape"], device: torch.device | str) -> Shaped[Tensor, "*shape"]:
@@ -257,11 +270,6 @@ def _to_dtype(pixels: Tensor) -> Tensor:
     if low < 0 or high > 255:
         raise ValueError(f"images: whole numbers must lie in 0 … 255, got {low} … {high} as {pixels.dtype}.")
     return pixels.to(torch.uint8)
-
-
-def _resample(images: Tensor, size: tuple[int, int]) -> Tensor:
-    smooth = interpolate(images.float(), size=size, mode="bilinear", antialias=True)
-    return smooth if images.is_floating_point() else smooth.round().clamp(0, 255).to(torch.uint8)
 
 
 def _first(found: Tensor) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -76,11 +77,9 @@ class Stream:
         workers: int = 0,
     ) -> None:
         data = as_images(data)
-        checks.at_least("batch_size", batch_size, 1)
         checks.at_least("workers", workers, 0)
         self._size = _size(data)
-        if batch_size > self._size:
-            raise ValueError(f"batch_size: {batch_size} is more than the {self._size} examples for {purpose!r}.")
+        check_batch_size(batch_size, self._size, purpose)
         self._data = _moved(data, device) if isinstance(data, ImageData) else data
         self._augmentation = augmentation
         self._device, self._workers = torch.device(device), workers
@@ -123,23 +122,37 @@ class Stream:
                 draws = generator(self.seed, self.purpose, "augmentation", step, device=self._device)
                 yield self._augmentation(images, draws), labels
 
-    def _positions(self, start: int) -> Iterator[tuple[int, Tensor]]:
-        """Epoch and indices of batch `start` and all that follow."""
-        epoch, batch = divmod(start, self.batches_per_epoch)
-        while True:
-            permutation = torch.randperm(self._size, generator=generator(self.seed, self.purpose, "permutation", epoch))
-            for number in range(batch, self.batches_per_epoch):
-                yield epoch, permutation[number * self.batch_size : (number + 1) * self.batch_size]
-            epoch, batch = epoch + 1, 0
+    def _permuted(self, start: int) -> Iterator[tuple[int, Tensor]]:
+        return permuted(self._size, self.batch_size, (self.seed, self.purpose), start=start)
 
     def _indexed(self, data: ImageData, start: int) -> Iterator[Batch]:
-        for _, positions in self._positions(start):
+        for _, positions in self._permuted(start):
             index = to_device(positions, self._device)
             yield data.images.index_select(0, index), data.labels.index_select(0, index)
 
     def _keys(self, start: int) -> Iterator[list[tuple[int, int]]]:
-        for epoch, positions in self._positions(start):
+        for epoch, positions in self._permuted(start):
             yield [(epoch, index) for index in positions.tolist()]
+
+
+def permuted(
+    size: int, batch_size: int, key: tuple[int, str], *, start: int = 0
+) -> Iterator[tuple[int, Int64[Tensor, "batch"]]]:
+    """Iterate over epoch and examples of batch `start` and all that follow; the permutations are of (seed, purpose)."""
+    per_epoch = size // batch_size
+    epoch, batch = divmod(start, per_epoch)
+    while True:
+        permutation = torch.randperm(size, generator=generator(*key, "permutation", epoch))
+        for number in range(batch, per_epoch):
+            yield epoch, permutation[number * batch_size : (number + 1) * batch_size]
+        epoch, batch = epoch + 1, 0
+
+
+def check_batch_size(batch_size: int, size: int, purpose: str) -> None:
+    """Raise a ValueError unless there is at least one example in a batch and at least one batch in the examples."""
+    checks.at_least("batch_size", batch_size, 1)
+    if batch_size > size:
+        raise ValueError(f"batch_size: {batch_size} is more than the {size} examples for {purpose!r}.")
 
 
 def evaluation_batches(

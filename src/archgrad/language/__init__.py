@@ -1,7 +1,7 @@
 """Recurrent language models: search, training, perplexity, sampling, and how much memory they need."""
 
 from archgrad.language.evaluation import Perplexity, evaluate
-from archgrad.language.memory import available_bytes, estimate_bytes, require_memory
+from archgrad.language.memory import estimate_bytes, require_memory
 from archgrad.language.sampling import sample
 from archgrad.language.search import search
 from archgrad.language.training import LanguageScore, LanguageState, LanguageTrainer, averaging_begins, train
@@ -11,7 +11,6 @@ __all__ = [
     "LanguageState",
     "LanguageTrainer",
     "Perplexity",
-    "available_bytes",
     "averaging_begins",
     "estimate_bytes",
     "evaluate",

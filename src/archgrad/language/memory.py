@@ -4,16 +4,13 @@ What grows without warning is the scores: time × batch × vocabulary numbers, t
 tokens at the batch of the search on Penn Treebank takes ten times the memory of the weights and more.
 """
 
-import os
-
 import torch
 
+from archgrad import memory
 from archgrad.checks import whole
 
 BYTES = 4
 """Of a float32. With bfloat16 products the scores exist in both precisions, so that nothing is saved on them."""
-
-GIBIBYTE = 2**30
 
 
 def estimate_bytes(
@@ -56,32 +53,10 @@ def estimate_bytes(
     return BYTES * (copies * parameters + tokens * (3 * vocabulary_size + states * hidden_size))
 
 
-def available_bytes(device: torch.device) -> int | None:
-    """How many bytes `device` could give this process; None where that is unknown.
-
-    A GPU: what is free, and what PyTorch holds without using it. The CPU: all of the machine's memory, whoever uses it
-    now, because caches give way; a container's own limit is not seen.
-    """
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if device.type != "cpu":
-        return None
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # systems without sysconf, or without these names
-        return None
-
-
 def require_memory(estimate: int, device: torch.device) -> None:
-    """Raise a ValueError that says what to lower if `estimate` bytes are more than `device` has.
-
-    Where it is unknown how much there is, nothing is raised.
-    """
-    available = available_bytes(device)
-    if available is not None and estimate > available:
-        raise ValueError(
-            f"device: a step would take about {estimate / GIBIBYTE:.1f} GiB, but {str(device)!r} has "
-            f"{available / GIBIBYTE:.1f} GiB; lower batch_size, sequence_length, the vocabulary_size of the corpus, or "
-            f"the size of the network."
-        )
+    """Raise a ValueError that says what to lower if a step of `estimate` bytes does not fit on `device`."""
+    memory.require_memory(
+        estimate,
+        device,
+        lower="batch_size, sequence_length, the vocabulary_size of the corpus, or the size of the network",
+    )

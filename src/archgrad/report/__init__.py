@@ -8,6 +8,8 @@ from archgrad.report.figures import save_figure
 from archgrad.report.formula import draw_law
 from archgrad.report.html import Report, Section, Table, write_report
 from archgrad.report.monitor import PlotMonitor
+from archgrad.report.segmentation import draw_class_iou, draw_predictions, fallback_palette
+from archgrad.report.trellis import draw_trellis
 
 __all__ = [
     "Equation",
@@ -16,6 +18,7 @@ __all__ = [
     "Section",
     "Table",
     "draw_cell",
+    "draw_class_iou",
     "draw_comparison",
     "draw_expression",
     "draw_front",
@@ -25,6 +28,9 @@ __all__ = [
     "draw_losses",
     "draw_mixture",
     "draw_parity",
+    "draw_predictions",
+    "draw_trellis",
+    "fallback_palette",
     "r_squared",
     "save_figure",
     "write_report",

@@ -2,23 +2,46 @@
 
 from matplotlib.figure import Figure
 
-from archgrad.genotype import CONV_CELL, RECURRENT_CELL, Cell, Genotype
+from archgrad.genotype import CONV_CELL, RECURRENT_CELL, TRELLIS, Cell, Genotype
 from archgrad.report.expressions import draw_expression
-from archgrad.report.graph import OUTPUT, Arrow, Scene, State, draw_scenes, make_scene
+from archgrad.report.graph import (
+    MARGIN,
+    OUTPUT,
+    TITLE_HEIGHT,
+    TITLE_POINTS,
+    Arrow,
+    Scene,
+    State,
+    draw_scenes,
+    make_scene,
+)
+from archgrad.report.layout import Size
+from archgrad.report.style import INK
+from archgrad.report.trellis import levels_for, make_picture, paint_trellis
 from archgrad.spaces.expression.laws import EXPRESSION
 
 KINDS = {
     "separable": "#0072B2",
     "dilated": "#CC79A7",
+    "atrous": "#E69F00",
     "pooling": "#D55E00",
     "skip": "#009E73",
     "other": "#7A5C00",
     OUTPUT: "#8C8C8C",
 }
-"""The colour of each kind of edge, from the palette of Okabe and Ito, which the colour-blind can tell apart."""
+"""The colour of each kind of edge, from the palette of Okabe and Ito, which the colour-blind can tell apart.
+
+Dilated convolutions are separable ones, atrous ones are full.
+"""
 
 INITIAL = "initial state"
 """The kind of the arrows from x_t and h_{t−1}, which stand for no activation."""
+
+CONV_STATES = (("$c_{k-2}$", "$c_{k-1}$"), "$c_{k}$")
+"""Inputs and output of a convolutional cell."""
+
+TRELLIS_STATES = (("$H^{l-1}$", "$H^{l-2}$"), "$H^{l}$")
+"""Inputs and output of a cell in a trellis."""
 
 ACTIVATIONS = {
     "tanh": "#0072B2",
@@ -35,13 +58,12 @@ ACTIVATIONS = {
 def kind_of(operation: str) -> str:
     """Return the kind of an operation, a key of `KINDS`.
 
-    >>> [kind_of(name) for name in ("sep_conv_3x3", "max_pool_3x3", "identity", "conv_7x1_1x7")]
-    ['separable', 'pooling', 'skip', 'other']
+    >>> [kind_of(name) for name in ("sep_conv_3x3", "atrous_conv_5x5", "max_pool_3x3", "identity", "conv_7x1_1x7")]
+    ['separable', 'atrous', 'pooling', 'skip', 'other']
     """
-    if operation.startswith("sep_"):
-        return "separable"
-    if operation.startswith("dil_"):
-        return "dilated"
+    for start, kind in (("sep_", "separable"), ("dil_", "dilated"), ("atrous_", "atrous")):
+        if operation.startswith(start):
+            return kind
     if "pool" in operation:
         return "pooling"
     return "skip" if operation.startswith(("skip", "identity")) else "other"
@@ -51,8 +73,9 @@ def draw_cell(cell: Cell, space: str = CONV_CELL) -> Figure:
     """Draw a cell as a graph: inputs on the left, its states by depth, the output on the right.
 
     Two inputs are those of a convolutional cell, states 0 and 1, drawn as c_{k-2} and c_{k-1}; the output is c_k. In a
-    recurrent cell, x_t and h_{t-1} lead to state 0, and the mean of the outputs is h_t. The other states have their
-    numbers in the genotype. States that are no output have no edge to it.
+    recurrent cell, x_t and h_{t-1} lead to state 0, and the mean of the outputs is h_t. In a trellis, states 0 and 1
+    are H^{l-1} and H^{l-2}, and the output is H^l. The other states have their numbers in the genotype. States that are
+    no output have no edge to it.
 
     Args:
         cell: the cell.
@@ -70,8 +93,10 @@ def draw_cell(cell: Cell, space: str = CONV_CELL) -> Figure:
 def draw_genotype(genotype: Genotype) -> Figure:
     """Draw all cells of a genotype, one below the other, each under its name; an expression as its graph.
 
+    A path lies below the cells, in the trellis of the strides 4 to 32, or of more if it needs them.
+
     Raises:
-        ValueError: the genotype has no cells.
+        ValueError: the genotype has no cells, or its path leaves the trellis.
     """
     if not genotype.cells:
         raise ValueError(f"genotype: {genotype.space!r} has no cells to draw.")
@@ -79,7 +104,17 @@ def draw_genotype(genotype: Genotype) -> Figure:
         return draw_expression(genotype)
     titles = [cell.name for cell in genotype.cells]
     scenes = [_scene(cell, genotype.space) for cell in genotype.cells]
-    return draw_scenes(scenes, titles=titles, colours=_colours(genotype.space))
+    colours = _colours(genotype.space)
+    if not genotype.path:
+        return draw_scenes(scenes, titles=titles, colours=colours)
+    picture = make_picture(genotype.path, levels=levels_for(genotype.path))
+    room = Size(picture.size.width, picture.size.height + TITLE_HEIGHT + MARGIN)
+    figure = draw_scenes(scenes, titles=titles, colours=colours, room=room)
+    width, height = (float(inches) for inches in figure.get_size_inches())
+    title = figure.text(MARGIN / width, (room.height - MARGIN) / height, "path", color=INK, fontsize=TITLE_POINTS)
+    title.set(fontweight="bold", verticalalignment="top", gid="path-title")
+    paint_trellis(figure, picture)
+    return figure
 
 
 def _colours(space: str) -> dict[str, str]:
@@ -89,7 +124,7 @@ def _colours(space: str) -> dict[str, str]:
 def _scene(cell: Cell, space: str) -> Scene:
     if space == RECURRENT_CELL and cell.inputs == 1:
         return _recurrent_scene(cell)
-    states = _states(cell)
+    states = _states(cell, space)
     arrows = [
         Arrow(edge.source, target, edge.operation, kind_of(edge.operation))
         for target, edges in enumerate(cell.nodes, start=cell.inputs)
@@ -114,10 +149,10 @@ def _recurrent_scene(cell: Cell) -> Scene:
     return make_scene(states, arrows)
 
 
-def _states(cell: Cell) -> list[State]:
+def _states(cell: Cell, space: str) -> list[State]:
     """The inputs, the other states and the output, as they are written in the drawing."""
     if cell.inputs == 2:
-        inputs, output = ["$c_{k-2}$", "$c_{k-1}$"], "$c_{k}$"
+        inputs, output = TRELLIS_STATES if space == TRELLIS else CONV_STATES
     else:
         inputs = ["input"] if cell.inputs == 1 else [f"input {state}" for state in range(cell.inputs)]
         output = "output"

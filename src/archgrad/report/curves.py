@@ -1,5 +1,5 @@
-"""Curves of a run: losses, accuracies and perplexities, the mixture weights of every edge, the found network beside
-random ones.
+"""Curves of a run: losses, accuracies, perplexities and mean IoU, the mixture weights of every edge, the found network
+beside random ones.
 """
 
 import math
@@ -16,7 +16,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from archgrad.arch import NONE, LogitGroup
 from archgrad.checks import one_of
-from archgrad.report.style import GREY, INK, PALETTE, make_figure, say, tidy
+from archgrad.report.style import GREY, INK, PAGE, PALETTE, make_figure, say, tidy
+from archgrad.spaces.trellis.plan import FIRST_STRIDE, MOVES
 
 STYLES = ("-", "--", ":", "-.")
 PARTS = {"train": PALETTE[0], "validation": PALETTE[1], "test": PALETTE[2]}
@@ -25,9 +26,6 @@ FEW = 15
 
 PANEL = (1.75, 1.15)
 GAP = (0.18, 0.42)
-PAGE = 10.2
-"""The width of the page of a report, in inches: panels of more columns than fit are narrower."""
-
 LOWEST = 0.85
 """The least height of a panel, in inches."""
 
@@ -41,6 +39,7 @@ LEGEND_ROW = 0.22
 class Quantity(NamedTuple):
     """How a quantity is drawn: as so many of its `unit`, with `digits`; on a logarithmic axis if it spans `wide`."""
 
+    name: str
     factor: float
     unit: str
     digits: int
@@ -48,9 +47,10 @@ class Quantity(NamedTuple):
 
 
 QUANTITIES = {
-    "loss": Quantity(1.0, "", 3, 30.0),
-    "accuracy": Quantity(100.0, " %", 1, math.inf),
-    "perplexity": Quantity(1.0, "", 1, 10.0),
+    "loss": Quantity("loss", 1.0, "", 3, 30.0),
+    "accuracy": Quantity("accuracy", 100.0, " %", 1, math.inf),
+    "perplexity": Quantity("perplexity", 1.0, "", 1, 10.0),
+    "iou": Quantity("mean IoU", 100.0, " %", 1, math.inf),
 }
 """The quantities of which there are curves."""
 
@@ -76,10 +76,10 @@ def draw_history(history: Sequence[Mapping[str, Any]], quantities: Sequence[str]
 
     Args:
         history: one record per epoch. Of a record, `epoch` (by default its place, from 1) and those that are there of
-            `{train,validation,test}_{quantity}` are read. Accuracies are fractions, drawn in %. Perplexities that are
-            not there are the exponentials of the losses, in nats. Values that are missing, None or not finite leave a
-            gap.
-        quantities: the panels, from `QUANTITIES`: loss, accuracy, perplexity.
+            `{train,validation,test}_{quantity}` are read. Accuracies and mean IoU (`iou`) are fractions, drawn in %.
+            Perplexities that are not there are the exponentials of the losses, in nats. Values that are missing, None
+            or not finite leave a gap.
+        quantities: the panels, from `QUANTITIES`: loss, accuracy, perplexity, iou.
 
     Raises:
         ValueError: an unknown quantity, or none.
@@ -92,10 +92,11 @@ def draw_history(history: Sequence[Mapping[str, Any]], quantities: Sequence[str]
         raise ValueError(f"quantities: {list(quantities)} are none; allowed: {', '.join(QUANTITIES)}.")
     for quantity in quantities:
         one_of("quantities", quantity, QUANTITIES)
-    width = 4.5 * len(quantities)
+    panel = min(4.5, PAGE / len(quantities))
+    width = panel * len(quantities)
     figure = make_figure(width, 3.3)
     for place, quantity in enumerate(quantities):
-        axes = figure.add_axes(((0.675 + 4.5 * place) / width, 0.16, 3.645 / width, 0.7))
+        axes = figure.add_axes(((0.675 + panel * place) / width, 0.16, (panel - 0.855) / width, 0.7))
         _draw_quantity(axes, history, quantity)
     return figure
 
@@ -105,7 +106,7 @@ def _draw_quantity(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) 
     quantity = QUANTITIES[name]
     epochs = [float(record.get("epoch", place)) for place, record in enumerate(history, start=1)]
     tidy(axes)
-    axes.set_title(name + (f" in{quantity.unit}" if quantity.unit else ""), fontsize=10, color=INK, loc="left")
+    axes.set_title(quantity.name + (f" in{quantity.unit}" if quantity.unit else ""), fontsize=10, color=INK, loc="left")
     axes.set_xlabel("epoch", fontsize=9)
     drawn = []
     for part, colour in PARTS.items():
@@ -116,7 +117,7 @@ def _draw_quantity(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) 
             _line(axes, epochs, values, color=colour, linewidth=1.6, label=label)
             drawn.append(finite)
     if not drawn:
-        say(axes, f"no finite {name}")
+        say(axes, f"no finite {quantity.name}")
         return
     joined = np.concatenate(drawn)
     if joined.min() > 0 and joined.max() > quantity.wide * joined.min():
@@ -132,6 +133,8 @@ def _draw_quantity(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) 
 def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], group: LogitGroup) -> Figure:
     """Draw the mixture weights p over the epochs: one panel per edge, one line per candidate that the edge has.
 
+    The rows of a trellis are nodes: their panels stand in a column for each layer and a row for each stride.
+
     Args:
         mixtures: the weights [edges, candidates] after each epoch, from epoch 1.
         group: names the edges and candidates; its mask says which lines there are.
@@ -144,25 +147,27 @@ def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], grou
     for mixture in mixtures:
         if mixture.shape != group.shape:
             raise ValueError(f"mixtures: shape {mixture.shape} is not that of group {group.name!r}, {group.shape}.")
-    places = _places(group)
-    rows, columns = 1 + max(row for row, _ in places), 1 + max(column for _, column in places)
-    panel = _panel_size(columns)
-    width = max(columns * (panel[0] + GAP[0]) + 0.55, 4.4)
-    longest = max(map(len, group.candidates))
-    keys = max(1, min(len(group.candidates), int((width - 0.3) / (0.5 + LEGEND_LETTER * longest))))
-    legend = LEGEND_ROW * math.ceil(len(group.candidates) / keys) + 0.15
-    height = rows * (panel[1] + GAP[1]) + 0.4 + legend
+    grid = _trellis_grid(group) if is_trellis(group) else _cell_grid(group)
+    rows, columns = 1 + max(row for row, _ in grid.places), 1 + max(column for _, column in grid.places)
+    width = max(columns * (grid.panel[0] + grid.gap[0]) + grid.left + 0.05, 4.4)
+    names = _names(group)
+    keys = max(1, min(len(names), int((width - 0.3) / (0.5 + LEGEND_LETTER * max(map(len, names))))))
+    legend = LEGEND_ROW * math.ceil(len(names) / keys) + 0.15
+    height = rows * (grid.panel[1] + grid.gap[1]) + 0.82 - grid.gap[1] + legend
     figure = make_figure(width, height)
     weights = np.stack(mixtures).astype(np.float64)
     first: Axes | None = None
-    for edge, (row, column) in enumerate(places):
-        left = 0.5 + column * (panel[0] + GAP[0])
-        bottom = height - 0.3 - (row + 1) * panel[1] - row * GAP[1]
-        box = (left / width, bottom / height, panel[0] / width, panel[1] / height)
+    for edge, (row, column) in enumerate(grid.places):
+        left = grid.left + column * (grid.panel[0] + grid.gap[0])
+        bottom = height - 0.3 - (row + 1) * grid.panel[1] - row * grid.gap[1]
+        box = (left / width, bottom / height, grid.panel[0] / width, grid.panel[1] / height)
         axes = figure.add_axes(box, sharex=first, sharey=first)
         first = first or axes
-        last_of_column = (row + 1, column) not in places
-        _panel(axes, weights[:, edge], group, edge, outer=(column == 0, last_of_column))
+        # Between the stairs of a trellis there is no room for ticks.
+        lowest = row + 1 == rows if is_trellis(group) else (row + 1, column) not in grid.places
+        _panel(axes, weights[:, edge], group, edge, outer=((row, column - 1) not in grid.places, lowest))
+        if grid.panel[0] < 1.0:
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True, min_n_ticks=1))
     if first is not None:
         first.set_ylim(_limits(weights[:, group.mask]))
     _legend(figure, group, keys, 0.1 / height)
@@ -177,10 +182,10 @@ def draw_comparison(
     Args:
         found: the score of the found network.
         baselines: the scores of the random cells; those that are not finite are left out.
-        metric: what the scores are; if the name ends in "accuracy" they are fractions, drawn in %.
+        metric: what the scores are; if the name ends in "accuracy" or "IoU" they are fractions, drawn in %.
         others: the scores of further networks by name, a row each.
     """
-    percent = metric.endswith("accuracy")
+    percent = metric.endswith(("accuracy", "IoU"))
     factor, unit = (100.0, " %") if percent else (1.0, "")
     digits = 2 if percent or metric.endswith("perplexity") else 4
     scores = np.array([float(score) * factor for score in baselines if math.isfinite(score)], dtype=np.float64)
@@ -237,19 +242,42 @@ def _limits(weights: Float[np.ndarray, "epochs candidates"]) -> tuple[float, flo
     return float(finite.min() - margin), float(finite.max() + margin)
 
 
-def _places(group: LogitGroup) -> list[tuple[int, int]]:
-    """Row and column of each edge's panel: a row per target, or full rows where a target has too many edges."""
+class _Grid(NamedTuple):
+    """Row and column of each edge's panel; their size, their distances and the margin on the left, in inches."""
+
+    places: list[tuple[int, int]]
+    panel: tuple[float, float]
+    gap: tuple[float, float]
+    left: float
+
+
+def is_trellis(group: LogitGroup) -> bool:
+    """Whether the group's rows are nodes (layer, level) of a trellis, and its candidates the moves from there."""
+    return set(group.candidates) <= set(MOVES)
+
+
+def _trellis_grid(group: LogitGroup) -> _Grid:
+    """Layers from left to right and strides from top to bottom, as in the drawing of the trellis."""
+    columns = 1 + max(layer for layer, _ in group.edges)
+    gap, left = (0.1, 0.14), 0.75
+    return _Grid([(level, layer) for layer, level in group.edges], _panel_size(columns, gap[0], left), gap, left)
+
+
+def _cell_grid(group: LogitGroup) -> _Grid:
+    """A row per target, or full rows where a target has too many edges."""
     targets = sorted({target for _, target in group.edges})
     entering = {target: group.entering(target) for target in targets}
     if len(targets) < 2 or max(map(len, entering.values())) > MOST or len(group.edges) <= 5:
         columns = 5 if len(group.edges) <= 25 else MOST
-        return [divmod(edge, columns) for edge in range(len(group.edges))]
-    return [(targets.index(target), entering[target].index(edge)) for edge, (_, target) in enumerate(group.edges)]
+        places = [divmod(edge, columns) for edge in range(len(group.edges))]
+    else:
+        places = [(targets.index(target), entering[target].index(edge)) for edge, (_, target) in enumerate(group.edges)]
+    return _Grid(places, _panel_size(1 + max(column for _, column in places), GAP[0], 0.5), GAP, 0.5)
 
 
-def _panel_size(columns: int) -> tuple[float, float]:
+def _panel_size(columns: int, gap: float, left: float) -> tuple[float, float]:
     """Width and height of a panel, in inches; many columns share the page's width."""
-    width = min(PANEL[0], (PAGE - 0.55) / columns - GAP[0])
+    width = min(PANEL[0], (PAGE - left - 0.05) / columns - gap)
     return width, max(LOWEST, PANEL[1] * width / PANEL[0])
 
 
@@ -263,8 +291,6 @@ def _panel(
 ) -> None:
     """Draw the lines of one edge; only panels on the left and at the bottom (`outer`) carry tick labels."""
     tidy(axes)
-    source, target = group.edges[edge]
-    axes.set_title(f"{source}→{target}", fontsize=9, color=INK, pad=3)
     epochs = [float(epoch) for epoch in range(1, len(weights) + 1)]
     for place, candidate in enumerate(group.candidates):
         if group.mask[edge, place]:
@@ -272,6 +298,26 @@ def _panel(
     axes.tick_params(labelleft=outer[0], labelbottom=outer[1], labelsize=8)
     if outer[1]:
         axes.set_xlabel("epoch", fontsize=8, labelpad=1)
+    source, target = group.edges[edge]
+    if is_trellis(group):
+        _head(axes, source, target, left=outer[0])
+    else:
+        axes.set_title(f"{source}→{target}", fontsize=9, color=INK, pad=3)
+
+
+def _head(axes: Axes, layer: int, level: int, *, left: bool) -> None:
+    """Say the layer of a node at the top of its column, and its stride on the left of its row."""
+    column, row = f"layer {layer}" if layer else "stem", f"stride {FIRST_STRIDE * 2**level}"
+    axes.set_label(f"{column}, {row}")
+    if level == 0:
+        axes.set_title(column, fontsize=9, color=INK, pad=3)
+    if left:
+        axes.set_ylabel(row, fontsize=9, color=INK)
+
+
+def _names(group: LogitGroup) -> list[str]:
+    """What the candidates are called in the legend."""
+    return [f"{candidate} the stride" for candidate in group.candidates] if is_trellis(group) else [*group.candidates]
 
 
 def _look(candidate: str, place: int) -> dict[str, Any]:
@@ -284,8 +330,8 @@ def _legend(figure: Figure, group: LogitGroup, columns: int, bottom: float) -> N
     """One legend for all panels, at the foot of the figure."""
     drawn = {candidate for names in group.choices for candidate in names}
     handles = [
-        Line2D([], [], label=candidate, linewidth=2, **_look(candidate, place))
-        for place, candidate in enumerate(group.candidates)
+        Line2D([], [], label=name, linewidth=2, **_look(candidate, place))
+        for place, (candidate, name) in enumerate(zip(group.candidates, _names(group), strict=True))
         if candidate in drawn
     ]
     figure.legend(

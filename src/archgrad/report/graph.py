@@ -29,6 +29,7 @@ TITLE_POINTS = 11.0
 TITLE_HEIGHT = 0.28
 LEGEND_HEIGHT = 0.34
 SWATCH = 0.26
+NO_ROOM = Size(0.0, 0.0)
 
 
 class State(NamedTuple):
@@ -83,19 +84,29 @@ def make_scene(states: Sequence[State], arrows: Sequence[Arrow]) -> Scene:
     return Scene(tuple(states), sizes, tuple(arrows), tuple(link.label for link in links), layout)
 
 
-def draw_scenes(scenes: Sequence[Scene], *, titles: Sequence[str | None], colours: Mapping[str, str]) -> Figure:
-    """Paint the scenes one below the other, with a legend of the kinds that occur; the axes' unit is the inch."""
+def draw_scenes(
+    scenes: Sequence[Scene],
+    *,
+    titles: Sequence[str | None],
+    colours: Mapping[str, str],
+    room: Size = NO_ROOM,
+) -> Figure:
+    """Paint the scenes one below the other, with a legend of the kinds that occur; the axes' unit is the inch.
+
+    `room` is left free at the foot.
+    """
     renderer = _renderer()
     used = {arrow.kind for scene in scenes for arrow in scene.arrows}
     legend = [(kind, _measure(renderer, kind, LABEL_POINTS).width) for kind in colours if kind in used]
     legend_width = sum(width + SWATCH + 0.28 for _, width in legend)
     title_width = max(_measure(renderer, title or "", TITLE_POINTS).width for title in titles)
     width = max(legend_width, title_width, *(scene.layout.size.width for scene in scenes)) + 2 * MARGIN
+    width = max(width, room.width)
     heights = [
         scene.layout.size.height + (TITLE_HEIGHT if title is not None else 0.0) + 2 * MARGIN
         for scene, title in zip(scenes, titles, strict=True)
     ]
-    height = sum(heights) + LEGEND_HEIGHT
+    height = sum(heights) + LEGEND_HEIGHT + room.height
     figure = Figure(figsize=(width, height), facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -107,7 +118,7 @@ def draw_scenes(scenes: Sequence[Scene], *, titles: Sequence[str | None], colour
             _write(axes, title, Point(MARGIN, top - MARGIN), points=TITLE_POINTS, gid="title", left=True)
         _paint(axes, scene, Point(MARGIN, top - share + MARGIN), colours)
         top -= share
-    _paint_legend(axes, legend, MARGIN, colours)
+    _paint_legend(axes, legend, Point(MARGIN, room.height), colours)
     return figure
 
 
@@ -195,9 +206,9 @@ def _write(
     )
 
 
-def _paint_legend(axes: Axes, kinds: Sequence[tuple[str, float]], x: float, colours: Mapping[str, str]) -> None:
+def _paint_legend(axes: Axes, kinds: Sequence[tuple[str, float]], corner: Point, colours: Mapping[str, str]) -> None:
+    x, middle = corner.x, corner.y + LEGEND_HEIGHT / 2 + 0.04
     for kind, width in kinds:
-        middle = LEGEND_HEIGHT / 2 + 0.04
         axes.plot([x, x + SWATCH], [middle, middle], color=colours[kind], linewidth=2.5, gid="legend-line")
         x += SWATCH + 0.08
         _write(axes, kind, Point(x + width / 2, middle), points=LABEL_POINTS, gid="legend")

@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from archgrad.files import write_atomically
-from archgrad.genotype import RECURRENT_CELL, Genotype
+from archgrad.genotype import RECURRENT_CELL, TRELLIS, Genotype
 from archgrad.report.cells import draw_genotype
 from archgrad.report.figures import encode_figure
+from archgrad.report.trellis import draw_trellis, levels_for
 from archgrad.spaces.expression.laws import EXPRESSION
+from archgrad.spaces.trellis.plan import FIRST_STRIDE
 
 PIXELS_PER_INCH = 96
 """The size of CSS pixels, which decides how large a picture appears."""
@@ -171,16 +173,25 @@ def _heading(genotype: Genotype | None) -> str:
 def _genotype(genotype: Genotype | None, drawing: tuple[str, Figure] | None) -> list[str]:
     if genotype is None:
         return []
-    if drawing is None and genotype.cells:
-        # A drawing needs cells; the text says also of a genotype without them what it is.
-        cells = "cell" if genotype.space == RECURRENT_CELL else "cells"
-        drawing = (f"The {cells} of the {genotype.space} genotype", draw_genotype(genotype))
+    drawings = _drawings(genotype) if drawing is None else [drawing]
     return [
-        _figure(*drawing) if drawing is not None else "",
+        *(_figure(*drawn) for drawn in drawings),
         f'<pre tabindex="0">{escape(str(genotype))}</pre>',
         f'<p class="note">{_states(genotype)}</p>',
         f'<details><summary>Genotype as JSON</summary><pre tabindex="0">{escape(genotype.to_json())}</pre></details>',
     ]
+
+
+def _drawings(genotype: Genotype) -> list[tuple[str, Figure]]:
+    """The cells and the path, as far as there are any; the text says also of a genotype without them what it is."""
+    drawings = []
+    if genotype.cells:
+        cells = "cell" if genotype.space in (RECURRENT_CELL, TRELLIS) else "cells"
+        drawings.append((f"The {cells} of the {genotype.space} genotype", draw_genotype(replace(genotype, path=()))))
+    if genotype.path:
+        drawn = draw_trellis(genotype.path, levels=levels_for(genotype.path))
+        drawings.append((f"The path of the {genotype.space} genotype: the stride of each layer", drawn))
+    return drawings
 
 
 def _states(genotype: Genotype) -> str:
@@ -196,10 +207,21 @@ def _states(genotype: Genotype) -> str:
             "further state is an activation of the earlier state in brackets; the output h<sub>t</sub> is the mean of "
             "the states that are listed last."
         )
+    if genotype.space == TRELLIS:
+        return (
+            "States are counted from the inputs on: 0 is H<sup>l−1</sup>, the output of the layer before, and 1 is "
+            "H<sup>l−2</sup>, that of the layer before it; the states listed last make the output H<sup>l</sup>. "
+            f"The path lists the level of each layer's stride: {_strides(genotype.path)}."
+        )
     return (
         "States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the outputs of the "
         "two cells before."
     )
+
+
+def _strides(path: Sequence[int]) -> str:
+    strides = [f"{level} is stride {FIRST_STRIDE * 2**level}" for level in range(levels_for(path))]
+    return f"{', '.join(strides[:-1])} and {strides[-1]}"
 
 
 def _figure(caption: str, figure: Figure) -> str:

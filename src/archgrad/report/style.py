@@ -11,6 +11,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 INK = "#1F2328"
 GREY = "#8C8C8C"
 
+PAGE = 10.2
+"""The width of the page of a report, in inches; wider pictures are shrunk to it."""
+
 
 def make_figure(width: float, height: float) -> Figure:
     """A white figure of that many inches, which needs no display."""

@@ -8,6 +8,12 @@ from archgrad.runs.network import SavedNetwork, load_network, save_network
 from archgrad.runs.progress import progress
 from archgrad.runs.recorder import CHECKPOINT_SECONDS, Recorder
 from archgrad.runs.rounds import rounds
+from archgrad.runs.segmentation import (
+    SavedSegmentationNetwork,
+    is_segmentation_network,
+    load_segmentation_network,
+    save_segmentation_network,
+)
 
 __all__ = [
     "CHECKPOINT_SECONDS",
@@ -16,16 +22,20 @@ __all__ = [
     "RunFolder",
     "SavedLanguageModel",
     "SavedNetwork",
+    "SavedSegmentationNetwork",
     "environment",
     "is_language_model",
+    "is_segmentation_network",
     "load_language_model",
     "load_network",
+    "load_segmentation_network",
     "progress",
     "read_checkpoint",
     "read_json",
     "rounds",
     "save_language_model",
     "save_network",
+    "save_segmentation_network",
     "write_checkpoint",
     "write_json",
 ]

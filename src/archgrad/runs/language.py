@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-
 from archgrad.data.text import Vocabulary
 from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
-from archgrad.runs.folder import RunFolder, read_json, write_json
+from archgrad.runs.folder import RunFolder
+from archgrad.runs.weights import read_network, with_weights, write_network
 from archgrad.spaces.recurrent import LSTMNetwork, RecurrentNetwork
 from archgrad.spaces.recurrent.language import LanguageModel
 
@@ -35,15 +33,13 @@ def save_language_model(
     size: dict[str, Any],
 ) -> None:
     """Write a language model to a run folder; `size` is the keyword arguments that it was built with."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(folder.path / "network.safetensors", save(tensors))
     write_atomically(folder.path / VOCABULARY, vocabulary.to_json().encode())
     description = {
         "genotype": None if genotype is None else genotype.to_json(),
         "size": size,
         "vocabulary": vocabulary.digest,
     }
-    write_json(folder.path / "network.json", description)
+    write_network(folder, network, description)
 
 
 def is_language_model(path: str | Path) -> bool:
@@ -58,19 +54,14 @@ def load_language_model(path: str | Path) -> SavedLanguageModel:
         FileNotFoundError: the folder holds no trained language model.
         ValueError: a file is broken, or weights, description and vocabulary do not belong together.
     """
-    folder = Path(path).expanduser()
-    for name in ("network.json", "network.safetensors", VOCABULARY):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder}: holds no trained language model, {name} is missing.")
-    description = read_json(folder / "network.json")
+    return read_network(path, _build, kind="language model", others=(VOCABULARY,))
+
+
+def _build(folder: Path, description: dict[str, Any]) -> SavedLanguageModel:
     vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_text())
-    try:
-        if description["vocabulary"] != vocabulary.digest:
-            raise ValueError(f"{folder}: {VOCABULARY} is not the vocabulary that the network was trained with.")
-        genotype = None if description["genotype"] is None else Genotype.from_json(description["genotype"])
-        size = {"vocabulary_size": len(vocabulary), **description["size"]}
-        network = LSTMNetwork(**size) if genotype is None else RecurrentNetwork(genotype, **size)
-        network.load_state_dict(load_file(folder / "network.safetensors"))
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{folder}: network.json and network.safetensors do not fit together ({error}).") from error
-    return SavedLanguageModel(network.eval(), genotype, vocabulary)
+    if description["vocabulary"] != vocabulary.digest:
+        raise ValueError(f"{folder}: {VOCABULARY} is not the vocabulary that the network was trained with.")
+    genotype = None if description["genotype"] is None else Genotype.from_json(description["genotype"])
+    size = {"vocabulary_size": len(vocabulary), **description["size"]}
+    network = LSTMNetwork(**size) if genotype is None else RecurrentNetwork(genotype, **size)
+    return SavedLanguageModel(with_weights(network, folder), genotype, vocabulary)

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-
 from archgrad.data.augment import Augmentation
-from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
-from archgrad.runs.folder import RunFolder, read_json, write_json
+from archgrad.runs.folder import RunFolder
+from archgrad.runs.weights import read_network, with_weights, write_network
 from archgrad.spaces.conv import ConvNetwork
+from archgrad.spaces.conv.network import check_genotype
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,6 @@ def save_network(
     classes: tuple[str, ...],
 ) -> None:
     """Write a network to a run folder; `size` is the keyword arguments that it was built with."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(folder.path / "network.safetensors", save(tensors))
     description = {
         "genotype": genotype.to_json(),
         "size": size,
@@ -43,7 +39,7 @@ def save_network(
         "std": augmentation.std,
         "classes": classes,
     }
-    write_json(folder.path / "network.json", description)
+    write_network(folder, network, description)
 
 
 def load_network(path: str | Path) -> SavedNetwork:
@@ -53,17 +49,13 @@ def load_network(path: str | Path) -> SavedNetwork:
         FileNotFoundError: the folder holds no trained network.
         ValueError: a file is broken, or weights and description do not belong together.
     """
-    folder = Path(path).expanduser()
-    for name in ("network.json", "network.safetensors"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder}: holds no trained network, {name} is missing.")
-    description = read_json(folder / "network.json")
-    try:
-        genotype = Genotype.from_json(description["genotype"])
-        network = ConvNetwork(genotype, **description["size"])
-        network.load_state_dict(load_file(folder / "network.safetensors"))
-        mean, std = (description[name] and tuple(description[name]) for name in ("mean", "std"))
-        classes = tuple(description["classes"])
-    except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{folder}: network.json and network.safetensors do not fit together ({error}).") from error
-    return SavedNetwork(network.eval(), genotype, Augmentation(crop_padding=0, flip=False, mean=mean, std=std), classes)
+    return read_network(path, _build, kind="network")
+
+
+def _build(folder: Path, description: dict[str, Any]) -> SavedNetwork:
+    genotype = Genotype.from_json(description["genotype"])
+    check_genotype(genotype)  # before the sizes, which differ from space to space
+    network = with_weights(ConvNetwork(genotype, **description["size"]), folder)
+    mean, std = (description[name] and tuple(description[name]) for name in ("mean", "std"))
+    augmentation = Augmentation(crop_padding=0, flip=False, mean=mean, std=std)
+    return SavedNetwork(network, genotype, augmentation, tuple(description["classes"]))

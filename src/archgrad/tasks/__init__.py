@@ -3,6 +3,7 @@
 from archgrad.tasks.classification import Classification
 from archgrad.tasks.language import LanguageModelling, LanguageOutput
 from archgrad.tasks.regression import Regression
+from archgrad.tasks.segmentation import Segmentation
 from archgrad.tasks.task import Batch, Carry, Evaluation, Forward, RateScaling, Task
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "LanguageOutput",
     "RateScaling",
     "Regression",
+    "Segmentation",
     "Task",
 ]

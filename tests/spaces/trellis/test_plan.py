@@ -13,7 +13,7 @@ from archgrad.decode import viterbi
 from archgrad.genotype import AUTO_DEEPLAB
 from archgrad.relax import Softmax
 from archgrad.spaces.trellis import PATHS, Trellis
-from archgrad.spaces.trellis.plan import Node, check_path
+from archgrad.spaces.trellis.plan import Node, check_path, resampled
 
 
 def all_paths(layers, levels):
@@ -172,3 +172,14 @@ def test_paths_that_leave_the_trellis(path, levels, message):
 def test_bad_sizes(sizes):
     with pytest.raises(ValueError, match="must be at least 1, got 0"):
         Trellis(*sizes)
+
+
+@pytest.mark.parametrize("path", PATHS.values())
+@pytest.mark.parametrize("layers", [1, 2, 5, 12, 20])
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_resampled_paths_lie_in_the_trellis(path, layers, levels):
+    found = resampled(path, layers=layers, levels=levels)
+    assert len(found) == layers
+    check_path(found, levels=levels)
+    if (layers, levels) == (12, 4):
+        assert found == path

@@ -157,6 +157,23 @@ class Trellis:
         return known[node]
 
 
+def resampled(path: Sequence[int], *, layers: int, levels: int) -> tuple[int, ...]:
+    """A path brought to another number of layers and strides, as near to its course as the trellis allows.
+
+    Layer l of the new path aims at the level of the old one in the same share of its depth, at most the last level, and
+    moves by one level at most.
+
+    >>> resampled(PATHS["conv_deconv"], layers=6, levels=4)
+    (0, 1, 2, 3, 2, 1)
+    """
+    found, before = [], 0
+    for layer in range(layers):
+        aim = path[round(layer * (len(path) - 1) / max(layers - 1, 1))]
+        before = min(max(aim, before - 1, 0), before + 1, levels - 1)
+        found.append(before)
+    return tuple(found)
+
+
 def check_path(path: Sequence[int], *, levels: int | None = None) -> None:
     """Raise a ValueError unless a path begins beside the stem's stride 4 and each step halves, keeps or doubles it.
 
