@@ -128,5 +128,5 @@ def test_weights_of_another_size_are_refused(saved):
 
 def test_a_language_model_is_no_classifier(saved):
     _, _, path = saved
-    with pytest.raises(ValueError, match="do not fit together|belongs to the space 'recurrent_cell'"):
+    with pytest.raises(ValueError, match=r"do not fit together|belongs to the space 'recurrent_cell'"):
         load_network(path)

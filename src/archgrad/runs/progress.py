@@ -10,6 +10,15 @@ from archgrad.genotype import Genotype
 from archgrad.loop import Callback, Loop, Record
 
 
+MEASURES = {
+    "_loss": ("loss", ".3f"),
+    "_accuracy": ("accuracy", ".1%"),
+    "_iou": ("mean IoU", ".1%"),
+    "_perplexity": ("perplexity", ".1f"),
+}
+"""What a line says of an epoch: the ending of a metric's name, what it is called, and how it is written."""
+
+
 def progress(title: str, *, quiet: bool = False, console: Console | None = None) -> Callback:
     """The callback that fits where the output goes: a bar with ETA on a terminal, a line an epoch elsewhere.
 
@@ -20,18 +29,19 @@ def progress(title: str, *, quiet: bool = False, console: Console | None = None)
 
 
 def summarise(metrics: Mapping[str, Any]) -> str:
-    """Losses, accuracies and perplexities in a few words; what is not there is left out.
+    """Losses, accuracies, mean IoUs and perplexities in a few words; what is not there is left out.
 
     >>> summarise({"train_loss": 1.25, "validation_loss": 1.5, "train_accuracy": 0.5, "epoch": 3})
     'loss 1.250 train, 1.500 validation · accuracy 50.0 % train'
     >>> summarise({"train_loss": 4.534, "train_perplexity": 93.13, "validation_perplexity": 101.2})
     'loss 4.534 train · perplexity 93.1 train, 101.2 validation'
+    >>> summarise({"test_iou": 0.512})
+    'mean IoU 51.2 % test'
     """
     parts = []
-    for name, scale, unit in (("loss", 1.0, ".3f"), ("accuracy", 100.0, ".1f"), ("perplexity", 1.0, ".1f")):
-        suffix = f"_{name}"
+    for suffix, (name, form) in MEASURES.items():
         values = [
-            f"{scale * value:{unit}}{' %' if name == 'accuracy' else ''} {key.removesuffix(suffix)}"
+            f"{value:{form}} {key.removesuffix(suffix)}".replace("%", " %")
             for key, value in metrics.items()
             if key.endswith(suffix)
         ]

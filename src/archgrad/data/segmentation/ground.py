@@ -12,7 +12,7 @@ from archgrad.data.segmentation.street import BUILDING, ROAD, SIDEWALK, SKY, VEG
 PAINT = np.array([0.86, 0.85, 0.8], np.float32)
 """Lane marks."""
 
-SHADOWS = 32.0
+SHADOWS = 36.0
 """Metres up to which shadows are painted."""
 
 
@@ -29,7 +29,7 @@ class Sky:
 def paint_sky(view: View, sky: Sky) -> None:
     """A gradient, and clouds that get lower and wider towards the horizon."""
     camera, window = view.camera, view.canvas.whole()
-    shift = view.random.integers(TILE)
+    shift = int(view.random.integers(TILE))
     up = np.clip((camera.row - window.y) / camera.focal, 0, 1.5)
     share = np.exp(-2.5 * up)
     far = 1 / (up + 0.12)
@@ -44,10 +44,10 @@ def paint_sky(view: View, sky: Sky) -> None:
 def paint_skyline(view: View) -> None:
     """Far houses, or woods, along the horizon."""
     random, camera = view.random, view.camera
-    heights = random.uniform(0.0, 0.12, 64) * (0.3, 0.7, 1.0)[random.integers(3)]
+    heights = random.random(64, np.float32) * (0.036, 0.084, 0.12)[random.integers(3)]
     wide, wood = random.uniform(0.03, 0.09), random.random() < 0.5
     colour = tone(random, 0.3, 0.7)
-    window = view.canvas.window(0, camera.row - 0.15 * camera.focal, view.canvas.width, camera.row + 1)
+    window = view.canvas.window((0, view.canvas.width), (camera.row - 0.15 * camera.focal, camera.row + 1))
     if window is None:
         return
     across = (window.x - camera.column) / camera.focal
@@ -84,7 +84,7 @@ class _Ground:
 def paint_ground(view: View, street: Street, things: Iterable[Thing]) -> None:
     """Lawn, sidewalks, road and its marks, and the shadows of things on them: a shadow belongs to what it falls on."""
     camera, canvas = view.camera, view.canvas
-    window = canvas.window(0, camera.row, canvas.width, canvas.height)
+    window = canvas.window((0, canvas.width), (camera.row, canvas.height))
     if window is None:
         return
     horizon = window.y - camera.row
@@ -101,12 +101,12 @@ def paint_ground(view: View, street: Street, things: Iterable[Thing]) -> None:
 
 def _lawn(view: View, ground: _Ground) -> None:
     green = np.array([0.3, 0.4, 0.19], np.float32) * view.random.uniform(0.7, 1.2)
-    grain = _grain(view, ground, 0.14, 14.0)
+    grain = _grain(view, ground, strength=0.14, cells=14.0)
     inside = np.broadcast_to(ground.horizon, ground.x.shape)
     view.canvas.paint(Shape(ground.window, inside), green[:, None, None] * grain, VEGETATION)
 
 
-def _grain(view: View, ground: _Ground, strength: float, cells: float) -> np.ndarray:
+def _grain(view: View, ground: _Ground, *, strength: float, cells: float) -> np.ndarray:
     """Noise around 1, `cells` to the metre, weaker where it gets finer than the pixels."""
     near = np.clip(ground.scale / cells, 0.35, 1)
     return 1 + strength * near * sampled(view.grain, ground.z * cells, ground.x * cells + 9000)
@@ -129,7 +129,7 @@ def _sidewalks(view: View, ground: _Ground, street: Street) -> None:
         strips.append(np.broadcast_to(ground.along(near - CORNER, far + CORNER), ground.x.shape))
     inside = np.minimum(np.maximum.reduce(strips), ground.horizon)
     grid = _every(ground.x, slab, ground.scale) + _every(ground.z, slab, ground.deep)
-    grain = _grain(view, ground, 0.08, 16.0) - seam * grid
+    grain = _grain(view, ground, strength=0.08, cells=16.0) - seam * grid
     kerbs = sum(band((ground.x - edge) * ground.scale, 0.16 * ground.scale) for edge in (street.left, street.right))
     grain = grain * (1 + (stone - 1) * kerbs)
     view.canvas.paint(Shape(ground.window, inside), colour[:, None, None] * grain, SIDEWALK)
@@ -150,7 +150,7 @@ def _road(view: View, ground: _Ground, street: Street) -> None:
     if street.crossing:
         inside = np.maximum(inside, ground.along(*street.crossing))
     inside = np.minimum(inside, ground.horizon)
-    grain = _grain(view, ground, 0.09, 14.0)
+    grain = _grain(view, ground, strength=0.09, cells=14.0)
     for x, z, wide, long, factor in patches:
         share = np.clip(np.minimum(ground.across(x, x + wide), ground.along(z, z + long)) + 0.5, 0, 1)
         grain = grain * (1 + (factor - 1) * share)

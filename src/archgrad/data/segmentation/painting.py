@@ -68,8 +68,9 @@ class Canvas:
         """Width in pixels."""
         return self.labels.shape[1]
 
-    def window(self, left: float, top: float, right: float, bottom: float) -> Window | None:
-        """The pixels that a shape between these may touch; None where they all lie outside the picture."""
+    def window(self, across: tuple[float, float], down: tuple[float, float]) -> Window | None:
+        """The pixels that a shape between these columns and rows may touch; None where they lie outside the picture."""
+        (left, right), (top, bottom) = across, down
         columns = slice(max(0, int(left - 1)), min(self.width, int(max(right, 0) + 2)))
         rows = slice(max(0, int(top - 1)), min(self.height, int(max(bottom, 0) + 2)))
         if right < -1 or bottom < -1 or columns.start >= columns.stop or rows.start >= rows.stop:
@@ -83,7 +84,7 @@ class Canvas:
     def polygon(self, points: Sequence[Point]) -> Shape | None:
         """The convex polygon with these corners, in either direction; None outside the picture."""
         columns, rows = zip(*points, strict=True)
-        window = self.window(min(columns), min(rows), max(columns), max(rows))
+        window = self.window((min(columns), max(columns)), (min(rows), max(rows)))
         if window is None:
             return None
         turn, sides, (x0, y0) = (-1.0 if signed_area(points) < 0 else 1.0), [], points[-1]
@@ -103,7 +104,7 @@ class Canvas:
     def ellipse(self, centre: Point, across: float, down: float) -> Shape | None:
         """The ellipse with these half axes in pixels; distances are exact on circles. None outside the picture."""
         x, y = centre
-        window = self.window(x - across, y - down, x + across, y + down)
+        window = self.window((x - across, x + across), (y - down, y + down))
         if window is None or min(across, down) <= 0:
             return None
         radius = np.sqrt(((window.x - x) / across) ** 2 + ((window.y - y) / down) ** 2)

@@ -124,13 +124,17 @@ def _photographed(random: np.random.Generator, canvas: Canvas) -> np.ndarray:
     """The image [3, H, W] uint8: exposure, tint, uneven light, contrast, blur and the noise of the sensor."""
     warm, green = random.uniform(-0.1, 0.1), random.uniform(-0.03, 0.03)
     tint = np.array([1 + warm, 1 + green, 1 - warm], np.float32) * random.uniform(0.78, 1.18)
-    slope, dark, contrast = random.uniform(-0.15, 0.15, 2), random.uniform(0, 0.2), random.uniform(0.85, 1.2)
+    slope, dark, contrast = (
+        random.uniform(-0.15, 0.15, 2).astype(np.float32),
+        random.uniform(0, 0.2),
+        random.uniform(0.85, 1.2),
+    )
     share, noise = random.uniform(0, 0.12), random.uniform(0.004, 0.02)
     height, width = canvas.labels.shape
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     across = np.linspace(-1, 1, width, dtype=np.float32)[None]
     light = 1 + slope[0] * down + slope[1] * across - dark * (down**2 + across**2) / 2
-    colours = canvas.colours * light.astype(np.float32) * tint[:, None, None]
+    colours = canvas.colours * light * tint[:, None, None]
     colours = blurred(0.5 + (colours - 0.5) * contrast, share)
     colours = colours + noise * random.standard_normal(colours.shape, np.float32)
     return np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)

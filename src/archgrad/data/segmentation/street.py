@@ -28,7 +28,7 @@ Corner = tuple[float, float, float]
 """x, y and z of a point."""
 
 _GLASS = np.array([0.2, 0.25, 0.31], np.float32)
-_TYRE = np.array([0.07, 0.07, 0.08], np.float32)
+_BLACK = np.array([0.07, 0.07, 0.08], np.float32)
 _WHITE = np.array([0.95, 0.95, 0.92], np.float32)
 _RED = np.array([0.75, 0.08, 0.07], np.float32)
 _BLUE = np.array([0.1, 0.28, 0.7], np.float32)
@@ -72,7 +72,8 @@ class Light:
 
     def through(self, colour: np.ndarray, z: np.ndarray | float) -> np.ndarray:
         """Colours [3] or [3, h, w] as they appear at distances, with the haze before them."""
-        share = np.exp(z * (-1 / self.visibility))
+        # numpy's exponential of a number would make every product with it float64
+        share = np.exp(z * (-1 / self.visibility)) if isinstance(z, np.ndarray) else math.exp(-z / self.visibility)
         return colour * share + (self.haze if colour.ndim == 1 else self.haze[:, None, None]) * (1 - share)
 
 
@@ -103,13 +104,17 @@ class Thing(Protocol):
     """Something that stands in the street: farther things, by `order`, are painted first."""
 
     @property
-    def order(self) -> float: ...
+    def order(self) -> float:
+        """The distance up to which it hides what lies behind."""
+        ...
 
     def shadow(self, sun: Place) -> list[Place]:
         """The corners of its shadow on the ground."""
         ...
 
-    def paint(self, view: View) -> None: ...
+    def paint(self, view: View) -> None:
+        """Paint it over what is there."""
+        ...
 
 
 def cast(footprint: Sequence[Place], height: float, sun: Place) -> list[Place]:
@@ -140,7 +145,7 @@ class Building:
     @property
     def outer(self) -> float:
         """x of the wall that faces away from the street."""
-        return self.wall + np.sign(self.wall) * self.depth
+        return self.wall + math.copysign(self.depth, self.wall)
 
     def shadow(self, sun: Place) -> list[Place]:
         x, outer, near, far = self.wall, self.outer, self.near, self.far
@@ -165,7 +170,7 @@ class Building:
         base = camera.point(self.wall, 0, self.near)[1]
         # half a pixel more where the front adjoins, which is painted over it: no seam between the two
         left, right = (left - 0.6, right) if self.wall < 0 else (left, right + 0.6)
-        window = canvas.window(left, min(first[1], last[1]), right, base)
+        window = canvas.window((left, right), (min(first[1], last[1]), base))
         if window is None:
             return
         scale = np.maximum((window.x - camera.column) / self.wall, camera.focal / self.far / 2)
@@ -174,11 +179,13 @@ class Building:
         inside = np.minimum(height, self.height - height) * scale
         inside = np.minimum(inside, np.minimum(window.x - left, right - window.x))
         along = abs(self.wall) * scale**2 / camera.focal
-        colour = facade.colours(view, z, height, along, scale) * view.light.on(-np.sign(self.wall), 0)
+        colour = facade.colours(view, z, height, across=along, up=scale) * view.light.on(
+            -math.copysign(1, self.wall), 0
+        )
         canvas.paint(Shape(window, inside), view.light.through(colour, z), BUILDING)
 
     def _front(self, view: View, facade: "_Facade") -> None:
-        camera, outer = view.camera, float(self.outer)
+        camera, outer = view.camera, self.outer
         corners = [(self.wall, 0.0), (self.wall, self.height), (outer, self.height), (outer, 0.0)]
         if self.roof:
             corners.insert(2, ((self.wall + outer) / 2, self.height + self.roof))
@@ -188,7 +195,7 @@ class Building:
         scale = camera.scale(self.near)
         x = (shape.window.x - camera.column) / scale - self.wall
         height = camera.height - (shape.window.y - camera.row) / scale
-        colour = facade.colours(view, x, height, scale, scale) * view.light.on(0, -1)
+        colour = facade.colours(view, x, height, across=scale, up=scale) * view.light.on(0, -1)
         view.canvas.paint(shape, view.light.through(colour, self.near), BUILDING)
 
 
@@ -227,7 +234,7 @@ class _Facade:
         )
 
     def colours(
-        self, view: View, along: np.ndarray, height: np.ndarray, across: np.ndarray | float, up: np.ndarray | float
+        self, view: View, along: np.ndarray, height: np.ndarray, *, across: np.ndarray | float, up: np.ndarray | float
     ) -> np.ndarray:
         """Colours [3, h, w] at places along the wall and heights, given the pixels per metre in the two directions."""
         bay = np.floor(along / self.bay)
@@ -287,7 +294,7 @@ class Tree:
             view.polygon([(self.x + dx, y, self.z) for dx, y in ends], bark, VEGETATION)
         x, y = camera.point(self.x, self.trunk + self.high, self.z)
         across, down = self.wide * scale, self.high * scale
-        window = view.canvas.window(x - 1.3 * across, y - 1.3 * down, x + 1.3 * across, y + 1.3 * down)
+        window = view.canvas.window((x - 1.3 * across, x + 1.3 * across), (y - 1.3 * down, y + 1.3 * down))
         if window is None:
             return
         u, v = (window.x - x) / across, (window.y - y) / down
@@ -297,7 +304,7 @@ class Tree:
         inside = (1 - radius) * (0.6 * min(across, down)) + leaves * (0.15 * scale * min(1, self.wide))
         if not self.trunk:  # a bush stands on the ground
             inside = np.minimum(inside, (1 - v) * down)
-        sunny = 0.85 - 0.22 * v - 0.2 * np.sign(view.light.sun[0]) * view.light.direct * u
+        sunny = 0.85 - 0.22 * v - 0.2 * math.copysign(view.light.direct, view.light.sun[0]) * u
         colour = np.array(self.colour, np.float32)[:, None, None] * (sunny + 0.18 * leaves)
         view.canvas.paint(Shape(window, inside), view.light.through(colour, self.z), VEGETATION)
 
@@ -326,15 +333,16 @@ class Pole:
         thick = 0.09 if self.top == "lamp" else 0.05
         scale = view.camera.scale(self.z)
         half = max(thick, 0.55 / scale)  # at least a pixel wide, so that no row is without it
-        self._bar(view, (-half, half), (0, self.height), colour)
+        self._bar(view, (-half, half), (0, self.height), colour=colour)
         if self.top == "lamp":
-            ends = sorted((-half if self.arm > 0 else half, self.arm))
+            left, right = sorted((-half if self.arm > 0 else half, self.arm))
             deep = max(0.06, 0.5 / scale)
-            self._bar(view, (ends[0], ends[1]), (self.height - 2 * deep, self.height), colour)
-            lamp = self.arm or 0.0
-            self._bar(view, (lamp - 0.4, lamp + 0.4), (self.height - 0.25, self.height + 0.05), _WHITE * 0.9)
+            self._bar(view, (left, right), (self.height - 2 * deep, self.height), colour=colour)
+            self._bar(
+                view, (self.arm - 0.4, self.arm + 0.4), (self.height - 0.25, self.height + 0.05), colour=_WHITE * 0.9
+            )
         elif self.top == "lights":
-            self._bar(view, (-0.2, 0.2), (self.height - 1.1, self.height + 0.05), _TYRE)
+            self._bar(view, (-0.2, 0.2), (self.height - 1.1, self.height + 0.05), colour=_BLACK)
             for number, lit in enumerate((_RED, _YELLOW, _GREEN)):
                 shine = lit * (1.2 if number == kind % 3 else 0.35)
                 centre = view.camera.point(self.x, self.height - 0.18 - 0.34 * number, self.z)
@@ -342,7 +350,7 @@ class Pole:
         else:
             self._plate(view, kind)
 
-    def _bar(self, view: View, across: Place, up: Place, colour: np.ndarray) -> None:
+    def _bar(self, view: View, across: Place, up: Place, *, colour: np.ndarray) -> None:
         left, right = (self.x + end for end in across)
         low, high = up
         corners = [(left, low), (right, low), (right, high), (left, high)]

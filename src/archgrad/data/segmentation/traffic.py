@@ -79,14 +79,16 @@ class Car:
         if pixels > FINE:
             self._tyres(view)
         body = self._outline((0.0, shape.length), 0.0)
-        faces = _solid(view, (body, CLEARANCE), (self._outline((0.1, shape.length - 0.1), 0.05), shape.belt), paint)
+        faces = _solid(
+            view, (body, CLEARANCE), (self._outline((0.1, shape.length - 0.1), 0.05), shape.belt), colour=paint
+        )
         cabin = self._outline((front, shape.length - back), 0.06), shape.belt
         roof = (self._outline((front + slope, shape.length - back - 1.5 * slope), 0.25), shape.height)
         if pixels > COARSE:
-            self._ends(view, faces, pixels > FINE)
+            self._ends(view, faces, fine=pixels > FINE)
         if pixels > FINE:
             self._wheels(view, faces)
-        faces = _solid(view, cabin, roof, paint)
+        faces = _solid(view, cabin, roof, colour=paint)
         for side, face in faces.items():
             panes = [(0.1, 0.9)] if side % 2 == 0 or pixels < FINE else [(0.1, 0.5), (0.54, 0.9)]
             for left, right in panes:
@@ -111,7 +113,7 @@ class Car:
                         rim.append((x, 0.33 + radius * up, z))
                     view.polygon(rim, colour, CAR)
 
-    def _ends(self, view: View, faces: dict[int, list[Corner]], fine: bool) -> None:
+    def _ends(self, view: View, faces: dict[int, list[Corner]], *, fine: bool) -> None:
         """Bumpers, lamps and number plates; the end at 0 is the tail unless the car is coming."""
         for side, face in faces.items():
             if fine:
@@ -129,7 +131,7 @@ class Car:
 
 
 def _solid(
-    view: View, base: tuple[list[Place], float], lid: tuple[list[Place], float], colour: np.ndarray
+    view: View, base: tuple[list[Place], float], lid: tuple[list[Place], float], *, colour: np.ndarray
 ) -> dict[int, list[Corner]]:
     """Paint a solid with vertical or leaning sides, each brighter or darker; returns the sides that are seen.
 
@@ -210,9 +212,9 @@ class Pedestrian:
         if bag and fine:
             left = bag * (wide + 0.06) - 0.07
             self._part(view, [(left, 0.38), (left + 0.14, 0.38), (left + 0.14, 0.52), (left, 0.52)], hair * 1.2)
-        self._head(view, skin, hair, turned)
+        self._head(view, skin, hair, turned=turned)
 
-    def _head(self, view: View, skin: np.ndarray, hair: np.ndarray, turned: bool) -> None:
+    def _head(self, view: View, skin: np.ndarray, hair: np.ndarray, *, turned: bool) -> None:
         size = self.height * view.camera.scale(self.z)
         x, y = view.camera.point(self.x, 0.925 * self.height, self.z)
         parts = [(0.0, 0.065, 0.078, hair)] if turned else [(-0.008, 0.065, 0.075, hair), (0.016, 0.05, 0.058, skin)]
