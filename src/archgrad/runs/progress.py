@@ -9,7 +9,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from archgrad.genotype import Genotype
 from archgrad.loop import Callback, Loop, Record
 
-
 MEASURES = {
     "_loss": ("loss", ".3f"),
     "_accuracy": ("accuracy", ".1%"),
