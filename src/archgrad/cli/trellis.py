@@ -84,8 +84,8 @@ class TrellisOptions:
 def small_search() -> SegmentationSearchSettings:
     """Settings for small images and minutes on a CPU."""
     return SegmentationSearchSettings(
-        epochs=8,
-        warmup_epochs=3,
+        epochs=16,
+        warmup_epochs=5,
         batch_size=8,
         learning_rate=0.1,
         logits_learning_rate=2e-2,

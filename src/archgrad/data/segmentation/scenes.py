@@ -123,12 +123,9 @@ def _weather(random: np.random.Generator) -> tuple[Sky, Light]:
 def _photographed(random: np.random.Generator, canvas: Canvas) -> np.ndarray:
     """The image [3, H, W] uint8: exposure, tint, uneven light, contrast, blur and the noise of the sensor."""
     warm, green = random.uniform(-0.1, 0.1), random.uniform(-0.03, 0.03)
-    tint = np.array([1 + warm, 1 + green, 1 - warm], np.float32) * random.uniform(0.78, 1.18)
-    slope, dark, contrast = (
-        random.uniform(-0.15, 0.15, 2).astype(np.float32),
-        random.uniform(0, 0.2),
-        random.uniform(0.85, 1.2),
-    )
+    tint = np.array([1 + warm, 1 + green, 1 - warm], np.float32) * random.uniform(0.84, 1.2)
+    slope = random.uniform(-0.15, 0.15, 2).astype(np.float32)
+    dark, contrast = random.uniform(0, 0.2), random.uniform(0.85, 1.2)
     share, noise = random.uniform(0, 0.12), random.uniform(0.004, 0.02)
     height, width = canvas.labels.shape
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None]

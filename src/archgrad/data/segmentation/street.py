@@ -179,9 +179,8 @@ class Building:
         inside = np.minimum(height, self.height - height) * scale
         inside = np.minimum(inside, np.minimum(window.x - left, right - window.x))
         along = abs(self.wall) * scale**2 / camera.focal
-        colour = facade.colours(view, z, height, across=along, up=scale) * view.light.on(
-            -math.copysign(1, self.wall), 0
-        )
+        lit = view.light.on(-math.copysign(1, self.wall), 0)
+        colour = facade.colours(view, z, height, across=along, up=scale) * lit
         canvas.paint(Shape(window, inside), view.light.through(colour, z), BUILDING)
 
     def _front(self, view: View, facade: "_Facade") -> None:
@@ -338,9 +337,8 @@ class Pole:
             left, right = sorted((-half if self.arm > 0 else half, self.arm))
             deep = max(0.06, 0.5 / scale)
             self._bar(view, (left, right), (self.height - 2 * deep, self.height), colour=colour)
-            self._bar(
-                view, (self.arm - 0.4, self.arm + 0.4), (self.height - 0.25, self.height + 0.05), colour=_WHITE * 0.9
-            )
+            lamp = (self.arm - 0.4, self.arm + 0.4), (self.height - 0.25, self.height + 0.05)
+            self._bar(view, *lamp, colour=_WHITE * 0.9)
         elif self.top == "lights":
             self._bar(view, (-0.2, 0.2), (self.height - 1.1, self.height + 0.05), colour=_BLACK)
             for number, lit in enumerate((_RED, _YELLOW, _GREEN)):

@@ -9,7 +9,7 @@ import numpy as np
 from archgrad.data.segmentation.painting import hull, signed_area, tone
 from archgrad.data.segmentation.street import CAR, OCTAGON, PEDESTRIAN, Corner, Place, View, cast
 
-COARSE, FINE = 5, 12
+COARSE, FINE = 5, 14
 """Pixels of a car's width, or a pedestrian's height, above which coarse and fine details are painted."""
 
 CLEARANCE = 0.24
@@ -78,12 +78,11 @@ class Car:
         slope = 0.35 * (shape.height - shape.belt) + 0.1
         if pixels > FINE:
             self._tyres(view)
-        body = self._outline((0.0, shape.length), 0.0)
-        faces = _solid(
-            view, (body, CLEARANCE), (self._outline((0.1, shape.length - 0.1), 0.05), shape.belt), colour=paint
-        )
+        body = self._outline((0.0, shape.length), 0.0), CLEARANCE
+        belt = self._outline((0.1, shape.length - 0.1), 0.05), shape.belt
+        faces = _solid(view, body, belt, colour=paint)
         cabin = self._outline((front, shape.length - back), 0.06), shape.belt
-        roof = (self._outline((front + slope, shape.length - back - 1.5 * slope), 0.25), shape.height)
+        roof = self._outline((front + slope, shape.length - back - 1.5 * slope), 0.25), shape.height
         if pixels > COARSE:
             self._ends(view, faces, fine=pixels > FINE)
         if pixels > FINE:
