@@ -43,17 +43,6 @@ def folder(tmp_path_factory, images):
     return path
 
 
-def refused(capsys, *arguments):
-    """The one line that a refused command leaves on standard error."""
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("archgrad: error: ")
-    assert said.count("\n") == 1
-    return said
-
-
 def test_a_search_leaves_cell_path_and_pictures(folder):
     run = folder / "search"
     for name in ("genotype.json", "paths.json", "report.html", "metrics.jsonl", "checkpoint.safetensors"):
@@ -95,12 +84,12 @@ def test_evaluation_on_its_own_and_on_other_images(folder, images, tmp_path, cap
         assert drawn.size[0] > 100
 
 
-def test_a_resumed_search_keeps_its_settings(folder, capsys):
+def test_a_resumed_search_keeps_its_settings(folder, capsys, refused):
     main(["search", "trellis", "--resume", str(folder / "search"), "--quiet"])
     assert "path:" in capsys.readouterr().out
-    said = refused(capsys, "search", "trellis", "--resume", str(folder / "search"), "--layers", "3")
+    said = refused("search", "trellis", "--resume", str(folder / "search"), "--layers", "3")
     assert "--layers: 3 was given, but the run in" in said
-    assert "'search trellis' run, not a 'search' run" in refused(capsys, "search", "--resume", str(folder / "search"))
+    assert "'search trellis' run, not a 'search' run" in refused("search", "--resume", str(folder / "search"))
 
 
 def test_show_draws_cell_and_path(tmp_path, capsys):
@@ -136,28 +125,28 @@ def test_demo_compares_paths(images, tmp_path, capsys):
         (["--ignore", "0", "--image-size", "8", "8", "--augmentation.crop", "8", "8", "--levels", "3"], "is too small"),
     ],
 )
-def test_bad_options(images, tmp_path, capsys, options, said):
-    assert said in refused(capsys, *SEARCH, "--data", str(images), "--out", str(tmp_path / "run"), *options)
+def test_bad_options(images, tmp_path, refused, options, said):
+    assert said in refused(*SEARCH, "--data", str(images), "--out", str(tmp_path / "run"), *options)
 
 
 @pytest.mark.parametrize("genotype", ["DARTS_V2", "nowhere.json"])
-def test_genotypes_of_other_spaces(tmp_path, capsys, genotype):
-    said = refused(capsys, "train", "trellis", *QUIET, "--genotype", genotype, "--out", str(tmp_path / "run"))
+def test_genotypes_of_other_spaces(tmp_path, refused, genotype):
+    said = refused("train", "trellis", *QUIET, "--genotype", genotype, "--out", str(tmp_path / "run"))
     assert "is no published genotype (AUTO_DEEPLAB)" in said
 
 
-def test_the_genotype_of_a_convolutional_search_is_refused(tmp_path, capsys):
+def test_the_genotype_of_a_convolutional_search_is_refused(tmp_path, refused):
     from archgrad.genotype import DARTS_V2
 
     (tmp_path / "cell.json").write_text(DARTS_V2.to_json())
-    said = refused(capsys, "train", "trellis", *QUIET, "--genotype", str(tmp_path / "cell.json"))
+    said = refused("train", "trellis", *QUIET, "--genotype", str(tmp_path / "cell.json"))
     assert "belongs to the space 'conv_cell', this network needs 'trellis'" in said
 
 
-def test_other_classes_are_refused(folder, images, tmp_path, capsys):
+def test_other_classes_are_refused(folder, images, tmp_path, refused):
     import shutil
 
     shutil.copytree(images, tmp_path / "other")
     (tmp_path / "other" / "classes.txt").write_text("night\nday\n")
-    said = refused(capsys, "evaluate", str(folder / "network"), "--data", str(tmp_path / "other"))
+    said = refused("evaluate", str(folder / "network"), "--data", str(tmp_path / "other"))
     assert "has the classes ('night', 'day'), but the network was trained on ('dark', 'bright')" in said

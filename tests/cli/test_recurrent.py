@@ -30,17 +30,6 @@ def texts(tmp_path):
     return tmp_path
 
 
-def refused(capsys, *arguments):
-    """The one line that a refused command leaves on standard error."""
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    assert caught.value.code == 2
-    said = capsys.readouterr().err
-    assert said.startswith("archgrad: error: ")
-    assert said.count("\n") == 1
-    return said
-
-
 def test_a_search_leaves_cell_and_pictures(folder):
     run = folder / "search"
     for name in ("genotype.json", "report.html", "metrics.jsonl", "checkpoint.safetensors"):
@@ -60,12 +49,12 @@ def test_a_training_leaves_model_vocabulary_and_sample(folder):
     assert "Sample" in (run / "report.html").read_text()
 
 
-def test_a_resumed_search_keeps_its_settings(folder, capsys):
+def test_a_resumed_search_keeps_its_settings(folder, capsys, refused):
     main(["search", "recurrent", "--resume", str(folder / "search"), "--quiet"])
     assert "recurrent:" in capsys.readouterr().out
-    said = refused(capsys, "search", "recurrent", "--resume", str(folder / "search"), "--hidden-size", "7")
+    said = refused("search", "recurrent", "--resume", str(folder / "search"), "--hidden-size", "7")
     assert "--hidden-size: 7 was given, but the run in" in said
-    assert "'search recurrent' run, not a 'search' run" in refused(capsys, "search", "--resume", str(folder / "search"))
+    assert "'search recurrent' run, not a 'search' run" in refused("search", "--resume", str(folder / "search"))
 
 
 def test_evaluation_agrees_with_the_training(folder, capsys):
@@ -106,18 +95,18 @@ def test_help_leads_to_the_commands_for_text(capsys):
         assert f"archgrad {command} recurrent" in " ".join(capsys.readouterr().out.split())
 
 
-def test_genotypes_of_other_spaces(tmp_path, capsys):
+def test_genotypes_of_other_spaces(tmp_path, refused):
     (tmp_path / "conv.json").write_text(DARTS_V1.to_json())
     (tmp_path / "cell.json").write_text(DARTS_V1_RECURRENT.to_json())
-    said = refused(capsys, "train", "recurrent", *TINY, "--genotype", str(tmp_path / "conv.json"), *RECIPE)
+    said = refused("train", "recurrent", *TINY, "--genotype", str(tmp_path / "conv.json"), *RECIPE)
     assert "belongs to the space 'conv_cell', needed is one of 'recurrent_cell'" in said
-    said = refused(capsys, "train", "--genotype", str(tmp_path / "cell.json"), "--out", str(tmp_path / "x"), "digits")
+    said = refused("train", "--genotype", str(tmp_path / "cell.json"), "--out", str(tmp_path / "x"), "digits")
     assert "recurrent_cell" in said
-    assert "no published genotype" in refused(capsys, "train", "recurrent", *TINY, "--genotype", "NASNET", *RECIPE)
+    assert "no published genotype" in refused("train", "recurrent", *TINY, "--genotype", "NASNET", *RECIPE)
 
 
-def test_a_word_that_the_vocabulary_lacks(folder, capsys):
-    said = refused(capsys, "evaluate", str(folder / "model"), "--prompt", "the dogz", "--batch-size", "2")
+def test_a_word_that_the_vocabulary_lacks(folder, refused):
+    said = refused("evaluate", str(folder / "model"), "--prompt", "the dogz", "--batch-size", "2")
     assert "prompt" in said
     assert "'dogz'" in said
 
@@ -131,15 +120,15 @@ def test_a_word_that_the_vocabulary_lacks(folder, capsys):
         (b"a b\n\x00\x01\n", "train.txt"),
     ],
 )
-def test_texts_that_cannot_be_read(texts, capsys, content, said):
+def test_texts_that_cannot_be_read(texts, refused, content, said):
     (texts / "train.txt").write_bytes(content)
-    assert said in refused(capsys, *SEARCH, "--text", str(texts), "--out", str(texts / "run"))
+    assert said in refused(*SEARCH, "--text", str(texts), "--out", str(texts / "run"))
 
 
-def test_missing_texts(tmp_path, capsys):
-    assert "neither 'grammar' nor a file or folder" in refused(capsys, *SEARCH, "--text", str(tmp_path / "none"))
+def test_missing_texts(tmp_path, refused):
+    assert "neither 'grammar' nor a file or folder" in refused(*SEARCH, "--text", str(tmp_path / "none"))
     (tmp_path / "train.txt").write_text("a b\n")
-    assert "valid" in refused(capsys, *SEARCH, "--text", str(tmp_path))
+    assert "valid" in refused(*SEARCH, "--text", str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -156,8 +145,8 @@ def test_missing_texts(tmp_path, capsys):
         (["--method", "darts"], "method: 'darts' is unknown"),
     ],
 )
-def test_bad_options(tmp_path, capsys, options, said):
-    assert said in refused(capsys, *SEARCH, "--out", str(tmp_path / "run"), *options)
+def test_bad_options(tmp_path, refused, options, said):
+    assert said in refused(*SEARCH, "--out", str(tmp_path / "run"), *options)
 
 
 def test_bad_dropout(tmp_path, capsys):
@@ -167,5 +156,5 @@ def test_bad_dropout(tmp_path, capsys):
     assert "dropout.hidden: must lie in [0, 1), got 1.0" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_model(folder, capsys):
-    assert "network.json is missing" in refused(capsys, "evaluate", str(folder / "search"))
+def test_a_folder_without_a_model(folder, refused):
+    assert "network.json is missing" in refused("evaluate", str(folder / "search"))

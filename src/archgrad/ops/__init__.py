@@ -1,6 +1,12 @@
 """Eq. 2: the candidate operations."""
 
-from archgrad.ops.candidates import CONV_CANDIDATES, DARTS_CANDIDATES, DENSE_CANDIDATES, convolutional_operation
+from archgrad.ops.candidates import (
+    CONV_CANDIDATES,
+    DARTS_CANDIDATES,
+    DENSE_CANDIDATES,
+    check_candidates,
+    convolutional_operation,
+)
 from archgrad.ops.operation import BatchStatisticsNorm, Normalisation, Operation
 
 __all__ = [
@@ -10,5 +16,6 @@ __all__ = [
     "BatchStatisticsNorm",
     "Normalisation",
     "Operation",
+    "check_candidates",
     "convolutional_operation",
 ]

@@ -1,5 +1,7 @@
 """The convolutional candidates by name, in DARTS' order: the order breaks ties in decoding."""
 
+from collections.abc import Sequence
+
 from archgrad.arch import NONE
 from archgrad.checks import one_of
 from archgrad.ops.convolution import (
@@ -29,6 +31,16 @@ DENSE_CANDIDATES = (*DARTS_CANDIDATES[:-2], "atrous_conv_3x3", "atrous_conv_5x5"
 
 CONV_CANDIDATES = (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[-2:])
 """All convolutional candidates: the 7×7 and 7×1 ones occur in NASNet-A and AmoebaNet-A."""
+
+
+def check_candidates(candidates: Sequence[str]) -> None:
+    """Raise a ValueError unless these are different convolutional candidates, with one other than `none` among them."""
+    if not candidates or set(candidates) == {NONE}:
+        raise ValueError(f"candidates: needs at least one operation other than 'none', got {candidates}.")
+    for candidate in candidates:
+        one_of("candidates", candidate, CONV_CANDIDATES)
+    if len(set(candidates)) < len(candidates):
+        raise ValueError(f"candidates: {candidates} lists a candidate twice.")
 
 
 def convolutional_operation(

@@ -7,7 +7,7 @@ from typing import Any
 from archgrad.data.augment import Augmentation
 from archgrad.genotype import Genotype
 from archgrad.runs.folder import RunFolder
-from archgrad.runs.weights import read_network, with_weights, write_network
+from archgrad.runs.weights import read_moments, read_network, with_weights, write_network
 from archgrad.spaces.conv import ConvNetwork
 from archgrad.spaces.conv.network import check_genotype
 
@@ -56,6 +56,6 @@ def _build(folder: Path, description: dict[str, Any]) -> SavedNetwork:
     genotype = Genotype.from_json(description["genotype"])
     check_genotype(genotype)  # before the sizes, which differ from space to space
     network = with_weights(ConvNetwork(genotype, **description["size"]), folder)
-    mean, std = (description[name] and tuple(description[name]) for name in ("mean", "std"))
+    mean, std = read_moments(description)
     augmentation = Augmentation(crop_padding=0, flip=False, mean=mean, std=std)
     return SavedNetwork(network, genotype, augmentation, tuple(description["classes"]))

@@ -7,7 +7,7 @@ from typing import Any
 from archgrad.data.segmentation.augment import DenseAugmentation
 from archgrad.genotype import TRELLIS, Genotype
 from archgrad.runs.folder import RunFolder, read_json
-from archgrad.runs.weights import DESCRIPTION, read_network, with_weights, write_network
+from archgrad.runs.weights import DESCRIPTION, read_moments, read_network, with_weights, write_network
 from archgrad.spaces.trellis import TrellisNetwork
 from archgrad.spaces.trellis.network import check_trellis_genotype
 
@@ -70,7 +70,7 @@ def load_segmentation_network(path: str | Path) -> SavedSegmentationNetwork:
 def _build(folder: Path, description: dict[str, Any]) -> SavedSegmentationNetwork:
     genotype = Genotype.from_json(description["genotype"])
     check_trellis_genotype(genotype)  # before the sizes, which differ from space to space
-    mean, std = (description[name] and tuple(description[name]) for name in ("mean", "std"))
+    mean, std = read_moments(description)
     return SavedSegmentationNetwork(
         network=with_weights(TrellisNetwork(genotype, **description["size"]), folder),
         genotype=genotype,

@@ -51,3 +51,9 @@ def with_weights(network: Network, folder: Path) -> Network:
     """Load the weights of a run folder into a network, in evaluation mode."""
     network.load_state_dict(load_file(folder / WEIGHTS))
     return network.eval()
+
+
+def read_moments(description: dict[str, Any]) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Mean and std that inputs are normalised with, as a description has them; None where pixels are scaled only."""
+    mean, std = (description[name] and tuple(description[name]) for name in ("mean", "std"))
+    return mean, std

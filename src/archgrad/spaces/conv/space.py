@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archgrad.arch import NONE, LogitGroup, Mixture
+from archgrad.arch import LogitGroup, Mixture
 from archgrad.checks import one_of, whole
 from archgrad.decode import uniform
 from archgrad.genotype import CONV_CELL, Cell, Edge, Genotype
-from archgrad.ops import CONV_CANDIDATES, DARTS_CANDIDATES
+from archgrad.ops import DARTS_CANDIDATES, check_candidates
 from archgrad.spaces.conv.engine import ENGINES
 from archgrad.spaces.conv.network import ConvNetwork
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS
@@ -66,12 +66,7 @@ class ConvCellSpace:
         whole("nodes", self.nodes, 1)
         whole("edges_per_node", self.edges_per_node, 1)
         one_of("stem", self.stem, STEMS)
-        if not self.candidates or set(self.candidates) == {NONE}:
-            raise ValueError(f"candidates: needs at least one operation other than 'none', got {self.candidates}.")
-        for candidate in self.candidates:
-            one_of("candidates", candidate, CONV_CANDIDATES)
-        if len(set(self.candidates)) < len(self.candidates):
-            raise ValueError(f"candidates: {self.candidates} lists a candidate twice.")
+        check_candidates(self.candidates)
         for kind in self.choices:
             one_of("choices", kind, (NORMAL, REDUCE))
         for group in self.groups:

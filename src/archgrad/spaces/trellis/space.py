@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from archgrad.arch import NONE, LogitGroup, Mixture
+from archgrad.arch import LogitGroup, Mixture
 from archgrad.checks import one_of, whole
 from archgrad.decode import Path, uniform, viterbi
 from archgrad.genotype import TRELLIS, Cell, Genotype
-from archgrad.ops import CONV_CANDIDATES, DENSE_CANDIDATES
+from archgrad.ops import DENSE_CANDIDATES, check_candidates
 from archgrad.spaces.conv.engine import ENGINES
 from archgrad.spaces.space import Decoder
 from archgrad.spaces.trellis.network import TrellisNetwork
@@ -55,12 +55,7 @@ class TrellisSpace:
             whole(name, getattr(self, name), 1)
         whole("num_classes", self.num_classes, 2)
         one_of("reading", self.reading, READINGS)
-        if not self.candidates or set(self.candidates) == {NONE}:
-            raise ValueError(f"candidates: needs at least one operation other than 'none', got {self.candidates}.")
-        for candidate in self.candidates:
-            one_of("candidates", candidate, CONV_CANDIDATES)
-        if len(set(self.candidates)) < len(self.candidates):
-            raise ValueError(f"candidates: {self.candidates} lists a candidate twice.")
+        check_candidates(self.candidates)
 
     @property
     def name(self) -> str:
