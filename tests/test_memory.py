@@ -52,8 +52,8 @@ def test_views_are_no_tensors_of_their_own():
     assert len(parts) == 3
 
 
-def test_memory_is_linear_in_the_pixels():
-    """An image, its double and a constant: extrapolation is exact."""
+def test_each_operation_is_linear_in_the_pixels():
+    """A constant, an image, its double and the sum: extrapolation is exact."""
 
     def step(side):
         constant, images = torch.zeros(1000), torch.zeros(2, 1, side, side)
@@ -65,3 +65,25 @@ def test_memory_is_linear_in_the_pixels():
         step(100)
     assert found == live.peak == 4 * (3 * pixels + 1000)
     assert extrapolated_peak(step, sides=(4, 8), pixels=pixels, overhead=2.0) == 4 * (6 * pixels + 1000)
+
+
+def test_the_peak_may_lie_elsewhere_in_a_large_step():
+    """A constant that comes and goes outweighs small images, and not large ones."""
+
+    def step(side):
+        torch.zeros(1000)
+        return torch.zeros(2, side, side)
+
+    assert extrapolated_peak(step, sides=(2, 4), pixels=8) == 4000
+    assert extrapolated_peak(step, sides=(2, 4), pixels=2000) == 8000
+
+
+def test_a_few_operations_may_differ():
+    """Here a view more in the larger step, while the image is live."""
+
+    def step(side):
+        images = [torch.zeros(2, side, side)]
+        for _ in range(20 + side // 8):
+            images.append(images[0][:1])
+
+    assert extrapolated_peak(step, sides=(4, 8), pixels=1000) == pytest.approx(4000, rel=0.01)

@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -52,7 +53,7 @@ def require_memory(estimate: int, device: torch.device, *, lower: str) -> None:
 class LiveTensors(TorchDispatchMode):
     """Within the context, counts the bytes of the tensors that operations make, as long as somebody holds them.
 
-    `peak` is the largest sum so far. Tensors that were there before are not counted, and neither is what kernels take
+    `trace` has the sum after each operation, `peak` the largest one. Tensors that were there before are not counted, and neither is what kernels take
     for themselves and give back.
 
     >>> with LiveTensors() as live:
@@ -65,7 +66,7 @@ class LiveTensors(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.current = 0
-        self.peak = 0
+        self.trace: list[int] = []
         self._known: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -73,8 +74,13 @@ class LiveTensors(TorchDispatchMode):
         for tensor in tree_leaves(made):
             if isinstance(tensor, Tensor):
                 self._note(tensor)
-        self.peak = max(self.peak, self.current)
+        self.trace.append(self.current)
         return made
+
+    @property
+    def peak(self) -> int:
+        """The largest sum after an operation; 0 without any."""
+        return max(self.trace, default=0)
 
     def _note(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
@@ -93,14 +99,20 @@ def extrapolated_peak(
 ) -> int:
     """The peak of live tensors, in bytes, of a step on a batch of `pixels` pixels in all, from two small steps.
 
-    `step(side)` does a step on two images of `side` × `side`. What it holds is a constant, such as gradients of the
-    weights, and a part that grows with the pixels, which is multiplied by `overhead`: see `ALLOCATION`.
+    `step(side)` does a step on two images of `side` × `side`, with about the same operations. What is live
+    after each operation is a constant, such as gradients of the weights, and a part that grows with the pixels. Both
+    follow from the two steps, operation by operation, because the peak lies elsewhere in small steps, where weights
+    outweigh images. The growing part is multiplied by `overhead`: see `ALLOCATION`.
     """
-    peaks = []
+    traces = []
     for side in sides:
         with LiveTensors() as live:
             step(side)
-        peaks.append(live.peak)
+        traces.append(np.array(live.trace, dtype=np.float64))
+    if len(traces[0]) != len(traces[1]):  # where a few small operations differ, the same share of a step is compared
+        places = np.linspace(0, len(traces[1]) - 1, len(traces[0]))
+        traces[1] = np.interp(places, np.arange(len(traces[1])), traces[1])
     small, large = (2 * side**2 for side in sides)
-    slope = (peaks[1] - peaks[0]) / (large - small)
-    return round(peaks[0] - slope * small + overhead * slope * pixels)
+    slopes = (traces[1] - traces[0]) / (large - small)
+    constants = traces[0] - slopes * small
+    return round(float((constants + overhead * slopes * pixels).max()))

@@ -74,6 +74,6 @@ def require_finite(value: Tensor, what: str, *, step: int) -> None:
     if not torch.isfinite(value).all():
         raise Diverged(
             f"the {what} is not finite at step {step + 1}. Try a lower learning rate, a smaller gradient_clip, some "
-            f"warmup_epochs, or precision='float32', in a new run; or look for NaN in the images of a data set of your "
-            f"own. Checkpoints written before are as they were."
+            f"warmup_epochs, or precision='float32', in a new run; or look for NaN in data of your own. "
+            f"Checkpoints written before are as they were."
         )

@@ -11,7 +11,6 @@ from archgrad.data.segmentation import SegmentationData
 from archgrad.genotype import Genotype
 from archgrad.loop import Record
 from archgrad.report import (
-    Section,
     Table,
     draw_class_iou,
     draw_comparison,
@@ -144,11 +143,6 @@ def report_segmentation_comparison(
             for row in rows
         ],
     )
-    paths = [
-        (name, draw_trellis(row.genotype.path, levels=space.levels))
-        for row in rows
-        for name in (f"Path of {row.name}",)
-    ]
     write_page(
         folder,
         "Search, training and baselines of a path",
@@ -156,7 +150,6 @@ def report_segmentation_comparison(
         figures=without_cells(figures),
         tables=(details,),
         genotype=found.genotype,
-        sections=(Section("Paths", figures=paths),),
     )
 
 

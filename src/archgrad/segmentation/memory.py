@@ -23,6 +23,9 @@ STEPS = 10
 BYTES = 4
 """Of a float32. What bfloat16 would save is not counted."""
 
+LIBRARIES = 80 * 2**20
+"""What libraries take for themselves when a step of many kinds of operations is first made, measured on a CPU."""
+
 LOWER = "batch_size, the crop of the augmentation, or filters and layers of the network"
 """What makes a step smaller."""
 
@@ -46,6 +49,8 @@ def search_bytes(
 
     def step(side: int) -> None:
         batch = _batch(space.in_channels, side)
+        state.weight_optimizer.state.clear()  # every step makes its momentum, so that all do the same
+        state.logit_optimizer.state.clear()
         searcher.step(state, batch, batch)
 
     peak = _peak(step, space.levels, pixels=settings.batch_size * size[0] * size[1], device=device)
@@ -60,6 +65,7 @@ def training_bytes(
     state = trainer.init(copy.deepcopy(network).cpu())
 
     def step(side: int) -> None:
+        state.optimizer.state.clear()
         trainer.step(state, _batch(channels, side))
 
     peak = _peak(step, levels=4, pixels=recipe.batch_size * size[0] * size[1], device=device)
@@ -77,11 +83,10 @@ def _batch(channels: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _peak(step: Callable[[int], object], levels: int, *, pixels: int, device: torch.device) -> int:
-    largest = FIRST_STRIDE * 2 ** (levels - 1)
-    # The first step makes the momentum, which is counted apart; sides that the strides divide make growth linear.
-    step(largest)
+    # Sides that the strides divide make growth linear; states of a single pixel would be summed by other operations.
+    smallest = 2 * FIRST_STRIDE * 2 ** (levels - 1)
     overhead = ALLOCATION.get(device.type, 1.0)
-    return extrapolated_peak(step, sides=(2 * largest, 4 * largest), pixels=pixels, overhead=overhead)
+    return LIBRARIES + extrapolated_peak(step, sides=(smallest, 2 * smallest), pixels=pixels, overhead=overhead)
 
 
 def _count(network: nn.Module) -> int:
