@@ -63,3 +63,12 @@ def share(argument: str, value: object) -> None:
     """Raise a ValueError unless `value` lies in [0, 1): a probability or a decay that leaves something."""
     if not 0 <= _number(argument, value) < 1:
         raise ValueError(f"{argument}: must lie in [0, 1), got {value}.")
+
+
+def warmup(warmup_epochs: object, epochs: int) -> None:
+    """Raise a ValueError unless a warm-up is a whole number of epochs, and no longer than the run."""
+    whole("warmup_epochs", warmup_epochs, 0)
+    if not isinstance(warmup_epochs, int) or warmup_epochs > epochs:
+        raise ValueError(
+            f"warmup_epochs: must be at most epochs, {epochs} (a short run has to be given both), got {warmup_epochs}."
+        )

@@ -143,7 +143,7 @@ class Genotype:
             if not isinstance(space, str):
                 raise TypeError(f"space is {space!r}")
             cells = tuple(_read_cell(name, cell) for name, cell in document["cells"].items())
-            return cls(space, cells, tuple(_read_state(level) for level in document.get("path", ())))
+            return cls(space, cells, _read_path(document.get("path", [])))
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"genotype: broken, missing or malformed entry ({error!r}).") from error
 
@@ -151,6 +151,12 @@ class Genotype:
 def _read_cell(name: str, cell: dict[str, Any]) -> Cell:
     nodes = tuple(tuple(_read_edge(*edge) for edge in edges) for edges in cell["nodes"])
     return Cell(name, nodes, tuple(_read_state(state) for state in cell["outputs"]), _read_state(cell["inputs"]))
+
+
+def _read_path(path: object) -> tuple[int, ...]:
+    if not isinstance(path, list) or any(type(level) is not int for level in path):
+        raise ValueError(f"genotype: path must be a list of whole numbers, the level of each layer, got {path!r}.")
+    return tuple(path)
 
 
 def _read_edge(operation: object, source: object) -> Edge:

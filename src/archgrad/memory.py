@@ -53,8 +53,8 @@ def require_memory(estimate: int, device: torch.device, *, lower: str) -> None:
 class LiveTensors(TorchDispatchMode):
     """Within the context, counts the bytes of the tensors that operations make, as long as somebody holds them.
 
-    `trace` has the sum after each operation, `peak` the largest one. Tensors that were there before are not counted, and neither is what kernels take
-    for themselves and give back.
+    `trace` has the sum after each operation, `peak` the largest one. Tensors that were there before are not counted,
+    and neither is what kernels take for themselves and give back.
 
     >>> with LiveTensors() as live:
     ...     x = torch.zeros(1000)

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
-from archgrad.checks import above, at_least, one_of, share, whole, within
+from archgrad.checks import above, at_least, one_of, share, warmup, whole
 from archgrad.data.augment import CIFAR10_MEAN, CIFAR10_STD, IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from archgrad.data.segmentation.augment import DenseAugmentation
 from archgrad.devices import PRECISIONS
@@ -47,7 +47,7 @@ class TrainingRecipe(ABC):
         for name in ("learning_rate", "gradient_clip"):
             above(name, getattr(self, name), 0)
         at_least("weight_decay", self.weight_decay, 0)
-        within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
+        warmup(self.warmup_epochs, self.epochs)
         for name in ("momentum", "path_dropout", "average_decay"):
             share(name, getattr(self, name))
         one_of("precision", self.precision, PRECISIONS)

@@ -19,7 +19,7 @@ from archgrad.recipes import DenseRecipe
 from archgrad.runs import progress, save_segmentation_network, write_json
 from archgrad.seeding import derive
 from archgrad.segmentation import SegmentationScore, plan_search, predict, train, training_bytes
-from archgrad.segmentation.memory import LOWER
+from archgrad.segmentation.memory import LOWER, require_room
 from archgrad.segmentation_summary import (
     SHOWN,
     SegmentationRow,
@@ -78,9 +78,10 @@ def recorded_segmentation_training(
     title: str = "train",
 ) -> SegmentationScore:
     """Train the network of a genotype from scratch; leave it, its metrics, predictions and a report in the folder."""
+    device = resolve_device(surroundings.device)
+    require_room(lambda: space.network(genotype, **asdict(size)), device)
     with surroundings.initialisation():
         network = space.network(genotype, **asdict(size))
-    device = resolve_device(surroundings.device)
     crop = recipe.augmentation.crop or (data.train.shape[1], data.train.shape[2])
     estimate = training_bytes(network, recipe=recipe, channels=space.in_channels, size=crop, device=device)
     _announce(title, estimate, recipe)

@@ -49,7 +49,8 @@ def report_segmentation_search(
     )
     summary = last_metrics(history[-1], ("loss", "accuracy"))
     title = "Search of a cell and its path"
-    write_page(folder, title, summary, figures=without_cells(figures), genotype=genotype)
+    shown = without_cells(figures)
+    write_page(folder, title, summary, figures=shown, genotype=genotype, figures_title="Pictures")
 
 
 def report_segmentation_training(
@@ -89,6 +90,7 @@ def report_segmentation_training(
         figures=without_cells(figures),
         genotype=genotype,
         tables=(class_table(found),),
+        figures_title="Pictures",
     )
 
 
@@ -150,6 +152,7 @@ def report_segmentation_comparison(
         figures=without_cells(figures),
         tables=(details,),
         genotype=found.genotype,
+        figures_title="Pictures",
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from archgrad.checks import above, at_least, one_of, share, whole, within
+from archgrad.checks import above, at_least, one_of, share, warmup, whole
 from archgrad.data.augment import Augmentation
 from archgrad.data.segmentation.augment import DenseAugmentation
 from archgrad.devices import PRECISIONS
@@ -38,7 +38,7 @@ class BilevelSettings:
 
     def __post_init__(self) -> None:
         whole("epochs", self.epochs, 1)
-        within("warmup_epochs", self.warmup_epochs, (0, self.epochs))
+        warmup(self.warmup_epochs, self.epochs)
         for name in ("learning_rate", "logits_learning_rate", "gradient_clip"):
             above(name, getattr(self, name), 0)
         if self.unrolled_clip is not None:

@@ -283,7 +283,9 @@ def search_curves(
     for group in groups:
         mixtures = [np.array(record["mixture"][group.name]) for record in history]
         cell = genotype.cells[0].name if len(genotype.cells) == 1 else group.name
-        what = f"the {cell} cell, by edge" if group.name != PATH_GROUP else "the trellis, by node and move"
+        what = f"the {cell} cell, by edge" if cell != "cell" else "the cell, by edge"
+        if group.name == PATH_GROUP:
+            what = "the trellis, by node and move"
         figures[f"mixture_{group.name}"] = f"Mixture weights of {what}", draw_mixture(mixtures, group)
     return figures
 
@@ -306,6 +308,7 @@ def write_page(
     genotype: Genotype | None,
     tables: Sequence[Table] = (),
     sections: Sequence[Section] = (),
+    figures_title: str = "Curves",
 ) -> None:
     """Write the report of a run, with its configuration and environment, into its folder."""
     report = Report(
@@ -317,5 +320,6 @@ def write_page(
         configuration=read_json(folder.configuration_path),
         environment=read_json(folder.path / "environment.json"),
         sections=sections,
+        figures_title=figures_title,
     )
     write_report(folder.path / "report.html", report)

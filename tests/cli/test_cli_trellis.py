@@ -119,7 +119,7 @@ def test_demo_compares_paths(images, tmp_path, capsys):
         (["--levels", "5", "--layers", "5"], "is too small for stride 64"),
         (["--reading", "mixed"], "reading: 'mixed' is unknown"),
         (["--candidates", "none", "conv"], "candidates: 'conv' is unknown"),
-        (["--batch-size", "7"], "batch_size: 7 is more than the 3"),
+        (["--batch-size", "7"], "batch_size: 7 is more than the 3 images"),
         (["--method", "darts"], "method: 'darts' is unknown"),
         (["--data", "nowhere"], "nowhere"),
         (["--ignore", "0", "--image-size", "8", "8", "--augmentation.crop", "8", "8", "--levels", "3"], "is too small"),
@@ -132,7 +132,8 @@ def test_bad_options(images, tmp_path, refused, options, said):
 @pytest.mark.parametrize("genotype", ["DARTS_V2", "nowhere.json"])
 def test_genotypes_of_other_spaces(tmp_path, refused, genotype):
     said = refused("train", "trellis", *QUIET, "--genotype", genotype, "--out", str(tmp_path / "run"))
-    assert "is no published genotype (AUTO_DEEPLAB)" in said
+    assert "AUTO_DEEPLAB" in said
+    assert genotype in said
 
 
 def test_the_genotype_of_a_convolutional_search_is_refused(tmp_path, refused):
@@ -150,3 +151,42 @@ def test_other_classes_are_refused(folder, images, tmp_path, refused):
     (tmp_path / "other" / "classes.txt").write_text("night\nday\n")
     said = refused("evaluate", str(folder / "network"), "--data", str(tmp_path / "other"))
     assert "has the classes ('night', 'day'), but the network was trained on ('dark', 'bright')" in said
+
+
+def test_what_is_told_before_any_work(folder, images, tmp_path, refused):
+    search = [*SEARCH, "--data", str(images)]
+    assert f"{folder / 'search'} exists already" in refused(*search, "--out", str(folder / "search"))
+    assert "lower batch_size, the crop" in refused(*search, "--filters", "300000", "--out", str(tmp_path / "a"))
+    said = refused("evaluate", str(folder / "network"), "--pictures", str(tmp_path / "none" / "drawn.png"))
+    assert "pictures: there is no folder" in said
+    assert "pictures: '.txt' is unknown" in refused("evaluate", str(folder / "network"), "--pictures", "drawn.txt")
+
+
+def test_paths_in_files_are_checked(images, tmp_path, refused):
+    written = AUTO_DEEPLAB.to_json()
+    train = ["train", "trellis", *QUIET, "--data", str(images), "--genotype", str(tmp_path / "path.json")]
+    for broken, message in (
+        ('"0 0 0"', "path must be a list of whole numbers, the level of each layer, got '0 0 0'"),
+        ("[0, 0.5]", "path must be a list of whole numbers"),
+        ("[0, 2]", "path: 0 2 leaves the trellis: layer 2 lies at level 2"),
+    ):
+        start = written.index('"path": ') + len('"path": ')
+        (tmp_path / "path.json").write_text(f"{written[:start]}{broken}}}")
+        said = refused(*train)
+        assert message in said
+        assert "path.json: " in said
+
+
+def test_a_path_deeper_than_the_images(images, tmp_path, refused):
+    deep = AUTO_DEEPLAB.to_json().replace(AUTO_DEEPLAB.to_json()[AUTO_DEEPLAB.to_json().index('"path"') :], "")
+    (tmp_path / "deep.json").write_text(f'{deep}"path": [1, 2, 3, 4]}}')
+    said = refused("train", "trellis", *QUIET, *SIZE, "--data", str(images), "--genotype", str(tmp_path / "deep.json"))
+    assert "images of 32×40 are too small for the network's path, whose largest stride is 64" in said
+
+
+def test_memory_that_runs_out_is_one_line(images, refused, monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] you tried to allocate 9 bytes. Error code 12\nmore")
+
+    monkeypatch.setattr("archgrad.cli.trellis.load_segmentation", fail)
+    assert "not enough memory; lower the batch size" in refused(*SEARCH, "--data", str(images))

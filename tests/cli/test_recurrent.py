@@ -102,7 +102,8 @@ def test_genotypes_of_other_spaces(tmp_path, refused):
     assert "belongs to the space 'conv_cell', needed is one of 'recurrent_cell'" in said
     said = refused("train", "--genotype", str(tmp_path / "cell.json"), "--out", str(tmp_path / "x"), "digits")
     assert "recurrent_cell" in said
-    assert "no published genotype" in refused("train", "recurrent", *TINY, "--genotype", "NASNET", *RECIPE)
+    said = refused("train", "recurrent", *TINY, "--genotype", "NASNET", *RECIPE)
+    assert "NASNET is of the space 'conv_cell'; of 'recurrent_cell' there are ENAS_RECURRENT" in said
 
 
 def test_a_word_that_the_vocabulary_lacks(folder, refused):

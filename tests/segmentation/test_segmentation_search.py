@@ -108,7 +108,7 @@ def test_what_a_step_takes_grows_with_batch_and_crop(labelled):
         ({"space": replace(SPACE, num_classes=4)}, "num_classes: the space has 4, the data has 3"),
         ({"space": replace(SPACE, in_channels=3)}, "in_channels: the space reads 3 channels, the images have 1"),
         ({"space": replace(SPACE, levels=4, layers=3)}, "images: 16×16 is too small for stride 32"),
-        ({"settings": replace(QUICK, batch_size=5)}, "batch_size: 5 is more than the 4"),
+        ({"settings": replace(QUICK, batch_size=5)}, "batch_size: 5 is more than the 4 images that train the weights"),
         ({"method": "dart"}, "method: 'dart' is unknown"),
         ({"epoch": 3}, "argument: 'epoch' is unknown; did you mean 'epochs'"),
     ],
@@ -133,6 +133,11 @@ def test_what_cannot_fit_is_refused(labelled, monkeypatch):
     monkeypatch.setattr("archgrad.memory.available_bytes", lambda device: 1000)
     with pytest.raises(ValueError, match=r"would take about .* GiB.*lower batch_size, the crop"):
         quick(labelled)
+
+
+def test_weights_that_cannot_fit_are_refused_before_they_are_made(labelled):
+    with pytest.raises(ValueError, match=r"would take about .* GiB.*lower batch_size, the crop"):
+        quick(labelled, space=replace(SPACE, filters=300_000))
 
 
 def test_too_few_images(labelled):

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import torch
 import tyro
 
 from archgrad.cli.commands import COMMANDS, SPACE_COMMANDS
 
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 
 def _read(arguments: Sequence[str]) -> Any:
@@ -42,6 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         said = str(interrupt) or "interrupted; go on with --resume and the run folder named above."
         print(f"archgrad: {said}", file=sys.stderr)
         sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.exit(PIPE_CLOSED)  # by the reader of the output, such as `head`
     except (ValueError, OSError, FloatingPointError) as error:
         print(f"archgrad: error: {error}", file=sys.stderr)
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_allocation(error):
+            raise
+        said = "not enough memory; lower the batch size, the size of the images, or that of the network"
+        print(
+            f"archgrad: error: {said} ({str(error).splitlines()[0] if str(error) else 'allocation failed'}).",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
+
+def _is_allocation(error: MemoryError | RuntimeError) -> bool:
+    """Whether memory ran out: PyTorch says so of a GPU by a class of its own, of the CPU by a text."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "you tried to allocate" in str(error)

@@ -14,7 +14,7 @@ from archgrad.data import Loaded, load
 from archgrad.experiment import Surroundings
 from archgrad.genotype import CONV_CELL, PUBLISHED, RECURRENT_CELL, TRELLIS, Genotype, published
 from archgrad.identity import flat
-from archgrad.runs import CHECKPOINT_SECONDS, read_json
+from archgrad.runs import CHECKPOINT_SECONDS, read_json, refuse_taken
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.network import check_genotype
 from archgrad.spaces.recurrent.network import recurrent_cell
@@ -102,6 +102,8 @@ def prepared(command: Any, name: str) -> tuple[Any, Surroundings]:
         command = _stored(command, name)
         if not name.startswith("demo") and not (path / "checkpoint.safetensors").is_file():
             print(f"{path}: there is no checkpoint yet, starting from the beginning")
+    else:
+        refuse_taken(path.expanduser())  # before any data is read
     print(f"run folder: {path}")
     plain = to_plain(command)
     configuration = {"command": name, **plain, "run": {k: v for k, v in plain["run"].items() if k not in UNSTORED}}
@@ -170,6 +172,9 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
     for name in (source.upper(), f"{source.upper()}_RECURRENT"):
         if name in known:
             return known[name]
+    if source.upper() in PUBLISHED:
+        other = PUBLISHED[source.upper()].space
+        raise ValueError(f"genotype: {source} is of the space {other!r}; of {space!r} there are {', '.join(known)}.")
     path = Path(source).expanduser()
     if path.is_dir() and (path / "config.json").is_file() and not (path / "genotype.json").is_file():
         raise ValueError(f"genotype: the run in {path} has no genotype yet; it is written when a search ends.")
@@ -179,11 +184,14 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
             f"genotype: {source!r} is no published genotype ({', '.join(known)}), no genotype file, "
             "and no run folder with a genotype.json."
         )
-    genotype = Genotype.from_json(path.read_text(errors="replace"))
-    if genotype.space == CONV_CELL:
-        check_genotype(genotype)
-    if RECURRENT_CELL in (genotype.space, space):
-        recurrent_cell(genotype)
-    if TRELLIS in (genotype.space, space):
-        check_trellis_genotype(genotype)
+    try:
+        genotype = Genotype.from_json(path.read_text(errors="replace"))
+        if genotype.space == CONV_CELL:
+            check_genotype(genotype)
+        if RECURRENT_CELL in (genotype.space, space):
+            recurrent_cell(genotype)
+        if TRELLIS in (genotype.space, space):
+            check_trellis_genotype(genotype)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return genotype

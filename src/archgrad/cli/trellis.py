@@ -15,12 +15,10 @@ from archgrad.cli.options import (
     show_table,
     stored_options,
 )
-from archgrad.data.segmentation import DenseAugmentation, LoadedSegmentation, load_segmentation
-from archgrad.files import write_atomically
+from archgrad.data.segmentation import IGNORE, DenseAugmentation, LoadedSegmentation, load_segmentation
 from archgrad.genotype import TRELLIS
 from archgrad.recipes import DenseRecipe
-from archgrad.report import draw_predictions, fallback_palette
-from archgrad.report.figures import encode_figure
+from archgrad.report import check_picture, draw_predictions, fallback_palette, save_figure
 from archgrad.runs import SavedSegmentationNetwork
 from archgrad.segmentation import Confusion, evaluate, predict
 from archgrad.segmentation_experiment import (
@@ -31,6 +29,7 @@ from archgrad.segmentation_experiment import (
 )
 from archgrad.settings import SegmentationSearchSettings
 from archgrad.spaces import TrellisSpace
+from archgrad.spaces.trellis.plan import FIRST_STRIDE
 
 if TYPE_CHECKING:
     DenseRecipeChoice = DenseRecipe
@@ -70,9 +69,7 @@ class TrellisOptions:
     levels: int = TrellisSpace.levels  # strides: 4, 8, 16, 32, …
     edges_per_block: int = TrellisSpace.edges_per_block  # incoming edges that a block keeps
     candidates: tuple[str, ...] = TrellisSpace.candidates  # operations to choose from
-    reading: str = (
-        TrellisSpace.reading
-    )  # of Eq. 6: mixed_inputs, or cell_per_edge (to the letter, 2 to 3 times the cost)
+    reading: str = TrellisSpace.reading  # of Eq. 6: mixed_inputs, or cell_per_edge (to the letter, twice the cost)
     checkpointing: bool = TrellisSpace.checkpointing  # keep the inputs of cells alone and evaluate each twice
 
     def space(self, data: LoadedSegmentation) -> TrellisSpace:
@@ -129,6 +126,7 @@ class SearchTrellis:
             settings=command.settings,
         )
         print(result.genotype)
+        print(f"strides: {' '.join(str(FIRST_STRIDE * 2**level) for level in result.genotype.path)}")
         show_table([("search seconds", f"{result.seconds:.1f}"), ("report", str(surroundings.path / "report.html"))])
 
 
@@ -220,8 +218,12 @@ def show_segmentation_network(
     device: str,
 ) -> None:
     """Evaluate a trained network on its test images or others, and draw predictions if a file is named."""
+    if pictures is not None:
+        check_picture("pictures", pictures)  # now, and not when all is evaluated
     options, seed = stored_options(folder, "data", SceneOptions)
-    options = options if data is None else SceneOptions(data=data, image_size=image_size, ignore=saved.ignore)
+    if data is not None:
+        own = None if saved.ignore == IGNORE else saved.ignore  # by default the other data's usual label
+        options = SceneOptions(data=data, image_size=image_size, ignore=own)
     test = options.load(seed).test
     if test.classes != saved.classes:
         raise ValueError(f"data: has the classes {test.classes}, but the network was trained on {saved.classes}.")
@@ -242,4 +244,4 @@ def show_segmentation_network(
             ignore=test.ignore,
             errors=True,
         )
-        write_atomically(pictures, encode_figure(figure))
+        save_figure(figure, pictures)

@@ -149,7 +149,9 @@ def opened(name: str, read: Callable[[], bytes]) -> Iterator[Image.Image]:
         zipfile.BadZipFile,
         RuntimeError,  # an encrypted member
     ) as error:
-        raise ValueError(f"{name}: cannot be read as an image ({error}).") from error
+        # Pillow's text of the first names an object in memory, not the file.
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"{name}: cannot be read as an image ({reason}).") from error
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> Callable[[], bytes]:

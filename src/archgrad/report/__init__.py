@@ -4,7 +4,7 @@ from archgrad.report.cells import draw_cell, draw_genotype
 from archgrad.report.curves import draw_comparison, draw_history, draw_mixture
 from archgrad.report.equations import Equation, draw_front, draw_losses, draw_parity, r_squared
 from archgrad.report.expressions import draw_expression
-from archgrad.report.figures import save_figure
+from archgrad.report.figures import check_picture, save_figure
 from archgrad.report.formula import draw_law
 from archgrad.report.html import Report, Section, Table, write_report
 from archgrad.report.monitor import PlotMonitor
@@ -17,6 +17,7 @@ __all__ = [
     "Report",
     "Section",
     "Table",
+    "check_picture",
     "draw_cell",
     "draw_class_iou",
     "draw_comparison",

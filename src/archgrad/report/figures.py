@@ -15,6 +15,16 @@ RESOLUTION = 150
 """Dots per inch of the pictures."""
 
 
+SUFFIXES = (".png", ".svg")
+
+
+def check_picture(argument: str, path: Path) -> None:
+    """Raise a ValueError unless a picture can be written to `path`, as far as its suffix and folder tell."""
+    one_of(argument, path.suffix.lower(), SUFFIXES)
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"{argument}: there is no folder {path.parent} to write {path.name} to.")
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a PNG or SVG file, atomically.
 
@@ -25,7 +35,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     Raises:
         ValueError: the suffix is another one.
     """
-    kind = one_of("path", path.suffix.lower(), (".png", ".svg"))[1:]
+    kind = one_of("path", path.suffix.lower(), SUFFIXES)[1:]
     write_atomically(path, encode_figure(figure, kind))
 
 

@@ -2,7 +2,7 @@
 
 from archgrad.runs.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from archgrad.runs.environment import environment
-from archgrad.runs.folder import RunFolder, read_json, write_json
+from archgrad.runs.folder import RunFolder, read_json, refuse_taken, write_json
 from archgrad.runs.language import SavedLanguageModel, is_language_model, load_language_model, save_language_model
 from archgrad.runs.network import SavedNetwork, load_network, save_network
 from archgrad.runs.progress import progress
@@ -32,6 +32,7 @@ __all__ = [
     "progress",
     "read_checkpoint",
     "read_json",
+    "refuse_taken",
     "rounds",
     "save_language_model",
     "save_network",

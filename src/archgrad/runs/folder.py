@@ -37,6 +37,12 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not JSON ({error}).") from error
 
 
+def refuse_taken(path: Path) -> None:
+    """Raise a ValueError if a new run cannot be kept in `path`, because something is there."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"run folder: {path} exists already; choose another name, or resume it.")
+
+
 class RunFolder:
     """A folder of a run, made when it is not there.
 
@@ -49,8 +55,8 @@ class RunFolder:
         self.path = Path(path).expanduser()
         if resume and not self.configuration_path.is_file():
             raise ValueError(f"resume: {self.path} is not a run folder, it has no {self.configuration_path.name}.")
-        if not resume and self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise ValueError(f"run folder: {self.path} exists already; choose another name, or resume it.")
+        if not resume:
+            refuse_taken(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

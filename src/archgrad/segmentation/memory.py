@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from archgrad.bilevel import Searcher
-from archgrad.memory import ALLOCATION, extrapolated_peak
+from archgrad.memory import ALLOCATION, extrapolated_peak, require_memory
 from archgrad.methods import Method
 from archgrad.recipes import DenseRecipe
 from archgrad.settings import SegmentationSearchSettings
@@ -70,6 +70,13 @@ def training_bytes(
 
     peak = _peak(step, levels=4, pixels=recipe.batch_size * size[0] * size[1], device=device)
     return peak + (3 if recipe.average_decay else 2) * BYTES * _count(network)
+
+
+def require_room(make: Callable[[], nn.Module], device: torch.device) -> None:
+    """Raise a ValueError if weights, their gradient and momentum alone do not fit; `make` builds the network."""
+    with torch.device("meta"):  # counts need no memory and no random numbers
+        count = _count(make())
+    require_memory(3 * BYTES * count, device, lower=LOWER)
 
 
 def _moving(settings: SegmentationSearchSettings) -> SegmentationSearchSettings:

@@ -13,7 +13,7 @@ from archgrad.devices import resolve_device
 from archgrad.loop import Callback, check_callbacks
 from archgrad.memory import require_memory
 from archgrad.methods import Method, by_name, darts
-from archgrad.segmentation.memory import LOWER, search_bytes
+from archgrad.segmentation.memory import LOWER, require_room, search_bytes
 from archgrad.settings import SegmentationSearchSettings, changed
 from archgrad.spaces.trellis import TrellisSpace
 from archgrad.tasks import Segmentation
@@ -88,6 +88,12 @@ def plan_search(
     chosen = darts(order=1) if method is None else by_name(method) if isinstance(method, str) else method
     parts = split(data, settings.train_fraction, seed=seed) if validation is None else (data, validation)
     _check(space, *parts, settings=settings)
+    for name, part in zip(("weights", "logits"), parts, strict=True):
+        if settings.batch_size > len(part):
+            raise ValueError(
+                f"batch_size: {settings.batch_size} is more than the {len(part)} images that train the {name}; "
+                "lower it, or give more images or another train_fraction."
+            )
     augmentation = settings.augmentation.fitted(parts[0])
     train, validate = (
         SegmentationStream(
@@ -100,6 +106,7 @@ def plan_search(
         )
         for purpose, part in zip(("train", "validation"), parts, strict=True)
     )
+    require_room(space.supernet, where)
     size = augmentation.crop or (data.shape[1], data.shape[2])
     estimate = search_bytes(space, method=chosen, settings=settings, size=size, device=where)
     require_memory(estimate, where, lower=LOWER)

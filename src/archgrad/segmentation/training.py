@@ -153,6 +153,12 @@ def _check_data(network: nn.Module, data: SegmentationData, test: SegmentationDa
 
 
 def _check_network(network: nn.Module, shape: tuple[int, int, int], *, name: str, classes: tuple[str, ...]) -> None:
+    smallest = getattr(network, "smallest_side", 1)
+    if min(shape[1:]) < smallest:
+        raise ValueError(
+            f"{name}: images of {shape[1]}×{shape[2]} are too small for the network's path, whose largest stride is "
+            f"{smallest}; allowed is {smallest}×{smallest} and above."
+        )
     found, wanted = scores_shape(network, shape, name=name), (1, len(classes), *shape[1:])
     if found != wanted:
         raise ValueError(

@@ -15,7 +15,7 @@ from archgrad.ops.resize import halved, resize
 from archgrad.ops.skip import pointwise_convolution
 from archgrad.spaces.conv.decoded import DecodedNodes
 from archgrad.spaces.trellis.head import Decoder
-from archgrad.spaces.trellis.plan import check_path
+from archgrad.spaces.trellis.plan import FIRST_STRIDE, check_path
 
 LOW_LEVEL_LAYERS = 2
 """Of the stem and so many layers, the last output at stride 4 goes to the decoder."""
@@ -75,7 +75,8 @@ class TrellisNetwork(nn.Module):
     """The network of a genotype with a path: forward(images [N, C, H, W]) -> class scores [N, classes, H, W].
 
     A layer at level i has `filters` · 2^i channels in each block. The defaults are those of Auto-DeepLab-S; M and L
-    have 32 and 48 filters. `path_dropout` is an attribute in [0, 1) which a recipe raises during training.
+    have 32 and 48 filters. `path_dropout` is an attribute in [0, 1) which a recipe raises during training;
+    `smallest_side` is the height and width below which no pixel is left at the path's largest stride.
 
     The decoder reads, beside the last layer, the output at stride 4 of layer 2, or of the nearest layer before it that
     lies there: the authors' network has one path, for which that is layer 2.
@@ -111,6 +112,7 @@ class TrellisNetwork(nn.Module):
             whole(name, value, 1)
         whole("num_classes", num_classes, 2)
         self.path_dropout = 0.0
+        self.smallest_side = FIRST_STRIDE * 2 ** max(genotype.path)
         self.stem = DerivedStem(in_channels, stem_channels)
         widths = [
             stem_channels,
