@@ -47,10 +47,11 @@ def search_bytes(
     )
     state = searcher.init(0)
 
+    _make_momentum(state.weight_optimizer)
+
     def step(side: int) -> None:
         batch = _batch(space.in_channels, side)
-        state.weight_optimizer.state.clear()  # every step makes its momentum, so that all do the same
-        state.logit_optimizer.state.clear()
+        state.logit_optimizer.state.clear()  # every step makes the averages of the few logits, so that all do the same
         searcher.step(state, batch, batch)
 
     peak = _peak(step, space.levels, pixels=settings.batch_size * size[0] * size[1], device=device)
@@ -64,8 +65,9 @@ def training_bytes(
     trainer = Trainer(recipe, steps_per_epoch=STEPS, task=Segmentation(), device="cpu")
     state = trainer.init(copy.deepcopy(network).cpu())
 
+    _make_momentum(state.optimizer)
+
     def step(side: int) -> None:
-        state.optimizer.state.clear()
         trainer.step(state, _batch(channels, side))
 
     peak = _peak(step, levels=4, pixels=recipe.batch_size * size[0] * size[1], device=device)
@@ -82,6 +84,13 @@ def require_room(make: Callable[[], nn.Module], device: torch.device) -> None:
 def _moving(settings: SegmentationSearchSettings) -> SegmentationSearchSettings:
     """The same settings past their warm-up, where a step is most expensive."""
     return replace(settings, warmup_epochs=0)
+
+
+def _make_momentum(optimizer: torch.optim.SGD) -> None:
+    """Give every weight the momentum that it has from the first step on, which is counted apart."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def _batch(channels: int, side: int) -> tuple[torch.Tensor, torch.Tensor]:
