@@ -330,3 +330,26 @@ def test_other_recipes_and_missing_tasks_are_refused(tiny_segmentation, tiny_net
         inspect.unwrap(train)(tiny_network(), data=tiny_segmentation(4), test=None, recipe=Recipe())
     with pytest.raises(ValueError, match=r"task: must be given for a DenseRecipe; only a Recipe describes one"):
         Trainer(BASE, steps_per_epoch=1, device="cpu")
+
+
+def test_a_training_that_a_callback_ends_is_scored_as_it_ended(fit, tiny_segmentation):
+    """Its last epoch was not assessed: what was found of an earlier one is not what the network does now."""
+
+    class End(Callback):
+        def on_epoch(self, loop, record):
+            if record["epoch"] == 3:
+                loop.stop()
+
+    test = tiny_segmentation(4)
+    score = fit(test=test, epochs=6, evaluate_every=2, callbacks=[End()])
+    assert len(score.history) == 3
+    found = evaluate(score.network, test, augmentation=score.augmentation, device="cpu")
+    assert torch.equal(score.confusion.counts, found.counts)
+
+
+@pytest.mark.parametrize("evaluate_every", [1, 3])
+def test_the_test_set_is_evaluated_once_after_the_last_epoch(fit, tiny_segmentation, monkeypatch, evaluate_every):
+    counted = []
+    monkeypatch.setattr(training_module, "evaluate", lambda *a, **o: counted.append(1) or evaluate(*a, **o))
+    fit(test=tiny_segmentation(4), epochs=3, evaluate_every=evaluate_every)
+    assert len(counted) == 3 // evaluate_every

@@ -77,16 +77,23 @@ def train(
         size = recipe.evaluation_batch_size
         return evaluate(network, data, augmentation=augmentation, batch_size=size, device=where)
 
+    assessed: list[Confusion] = []
+
     def assess(network: nn.Module) -> dict[str, float]:
         if test is None:
             return {}
         found = confusion(network, test)
+        assessed.append(found)
         return {"accuracy": found.accuracy, "iou": found.mean_iou}
 
     state = trainer.run(network, stream, assess=assess, callbacks=callbacks)
+    last = None
+    if test is not None:
+        # One that was resumed at its end has assessed nothing, one that a callback ended perhaps not its last epoch.
+        current = assessed and "test_iou" in state.progress.history[-1]
+        last = assessed[-1] if current else confusion(state.best, test)
     return SegmentationScore(
-        # Evaluated once more, because a training that was resumed at its end has evaluated nothing.
-        confusion=None if test is None else confusion(state.best, test),
+        confusion=last,
         parameters=count_parameters(network),
         seconds=state.progress.seconds,
         augmentation=augmentation,

@@ -26,7 +26,7 @@ from archgrad.ops.mixed_derivative import join
 from archgrad.ops.resize import halved, resize
 from archgrad.spaces.conv.engine import ENGINES
 from archgrad.spaces.trellis.head import RelaxedHead
-from archgrad.spaces.trellis.plan import GROUP, MOVES, Arrival, Node, Trellis
+from archgrad.spaces.trellis.plan import GROUP, MOVES, Arrival, Node
 
 if TYPE_CHECKING:
     from archgrad.spaces.trellis.space import TrellisSpace
@@ -168,14 +168,18 @@ class TrellisSupernet(nn.Module):
 
     def __init__(self, space: "TrellisSpace", *, engine: str = "bundled") -> None:
         super().__init__()
-        self.trellis: Trellis = space.trellis
+        trellis = space.trellis
+        # What each node reads, looked up once and not in every step.
+        self.plan = [(node, trellis.arrivals(node), trellis.before(node)) for node in trellis.nodes]
+        self.last = [Node(trellis.layers, level) for level in range(trellis.highest(trellis.layers) + 1)]
         self.checkpointing = space.checkpointing
         self.stem = Stem(space.in_channels, (space.width(-1), space.width(0)))
         group = next(group for group in space.groups if group.name == CELL)
         make = READINGS[space.reading]
-        self.nodes = nn.ModuleList(make(space, group, node, engine=engine) for node in self.trellis.nodes)
-        last = range(self.trellis.highest(self.trellis.layers) + 1)
-        self.heads = nn.ModuleList(RelaxedHead(space.width(level), space.num_classes, level=level) for level in last)
+        self.nodes = nn.ModuleList(make(space, group, node, engine=engine) for node, _, _ in self.plan)
+        self.heads = nn.ModuleList(
+            RelaxedHead(space.width(level), space.num_classes, level=level) for _, level in self.last
+        )
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def forward(
@@ -186,18 +190,16 @@ class TrellisSupernet(nn.Module):
         states = {Node(-1, -1): half, Node(0, 0): quarter}
         rows = [row.unbind() for row in mixture[GROUP].unbind()]
         columns = {move: column for column, move in enumerate(MOVES)}
-        for node, module in zip(self.trellis.nodes, self.nodes, strict=True):
-            arrivals = self.trellis.arrivals(node)
+        for (node, arrivals, before), module in zip(self.plan, self.nodes, strict=True):
             states[node] = self._evaluate(
                 module,
                 [states[arrival.source] for arrival in arrivals],
-                states[self.trellis.before(node)],
+                states[before],
                 weights=[rows[arrival.row][columns[arrival.move]] for arrival in arrivals],
                 mixture=mixture[CELL],
                 size=halved(size, 2 + node.level),
             )
-        last = (states[Node(self.trellis.layers, level)] for level in range(len(self.heads)))
-        scores = [resize(head(state), size) for head, state in zip(self.heads, last, strict=True)]
+        scores = [resize(head(states[node]), size) for head, node in zip(self.heads, self.last, strict=True)]
         return sum(scores[1:], start=scores[0])
 
     def _evaluate(
