@@ -363,8 +363,12 @@ CHANGES = {
 }
 
 
+ELSEWHERE = {"patience", "unrolled_clip", "workers", "eigenvalue_every", "gap_batches", "selection_batches"}
+"""Settings that are tested by themselves, here and in `test_searches_by_method`."""
+
+
 def test_all_settings_are_tried():
-    assert {field.name for field in fields(SearchSettings)} == {*CHANGES, "patience", "unrolled_clip", "workers"}
+    assert {field.name for field in fields(SearchSettings)} == {*CHANGES, *ELSEWHERE}
 
 
 @pytest.fixture(scope="module")
@@ -451,7 +455,8 @@ def test_updates_of_a_step_are_on_the_same_batches_and_carries(tiny_space, tiny_
         searcher.step(state, *batches[2 * number : 2 * number + 2])
         assert task.seen == [0] * 5 + [1] * 5 * number
     assert state.progress.step == 2
-    assert state.progress.counts == {"validation_loss": 2 * 3 * 6, "train_loss": 2 * 2 * 6}
+    counts = {"validation_loss": 2 * 3 * 6, "train_loss": 2 * 2 * 6, "hypergradient_cosine": 1}
+    assert state.progress.counts == counts
     assert moved(before[1], snapshot(state)[1])
 
 
@@ -470,9 +475,9 @@ def test_without_updates_of_the_logits_they_stay_and_need_no_batch(tiny_space, t
 def test_penalties_are_part_of_the_hypergradient_and_of_nothing_else(tiny_space, tiny_data, order):
     """A constant slope of the mixture shows as such; metrics and the weight step do not know of it."""
 
-    def slope(mixture, groups):
-        assert [group.name for group in groups] == list(mixture)
-        return 1000 * mixture["normal"][:, 1].sum()
+    def slope(relaxed):
+        assert [group.name for group in relaxed.groups] == list(relaxed.mixture) == list(relaxed.logits)
+        return 1000 * relaxed.mixture["normal"][:, 1].sum()
 
     base = darts(order=order)
     searchers = [

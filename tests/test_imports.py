@@ -7,11 +7,36 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent / "src"
 LEVELS = (
-    {"checks", "arch", "genotype", "seeding", "schedule", "autodiff", "devices", "files", "identity"},
-    {"relax", "ops", "hypergrad", "decode", "data"},
+    {
+        "checks",
+        "arch",
+        "genotype",
+        "seeding",
+        "schedule",
+        "autodiff",
+        "devices",
+        "files",
+        "identity",
+        "mixing",
+        "stages",
+    },
+    {"relax", "ops", "hypergrad", "decode", "data", "stability"},
     {"spaces", "tasks"},
-    {"settings", "methods", "recipes", "loop", "optimization", "state", "memory"},
-    {"bilevel", "training", "baselines", "discovery", "language", "segmentation"},
+    {
+        "settings",
+        "methods",
+        "selection",
+        "citations",
+        "recipes",
+        "loop",
+        "optimization",
+        "state",
+        "memory",
+        "diagnostics",
+        "costs",
+    },
+    {"supernet_loss", "weight_step", "measuring", "probe", "bilevel", "image_search", "training"},
+    {"baselines", "tabular", "discovery", "language", "segmentation"},
     {"runs", "report", "estimators"},
     {
         "experiment",
@@ -26,7 +51,7 @@ LEVELS = (
         "__main__",
     },
 )
-STRANGERS = LEVELS[1]
+STRANGERS = LEVELS[2]
 
 
 def level(name):

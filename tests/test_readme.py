@@ -41,6 +41,27 @@ def test_the_example_of_recurrent_cells_runs(capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[1].startswith("the dogs")
 
 
+def test_the_examples_of_methods_run(capsys):
+    page = README.parent / "docs" / "methods.md"
+    composed, costs = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(compile(composed, str(page), "exec"), {})
+    assert "papers to cite" in capsys.readouterr().out
+    exec(compile(costs, str(page), "exec"), {})
+    assert re.search(r"[\d,]+ parameters", capsys.readouterr().out)
+
+
+def test_the_example_of_a_space_of_ones_own_runs_and_is_short(capsys):
+    page = README.parent / "docs" / "spaces.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    exec(compile(example, str(page), "exec"), {"__name__": "example"})
+    assert "layers:" in capsys.readouterr().out
+    lines = example.splitlines()
+    start, end = (
+        next(place for place, line in enumerate(lines) if line.startswith(word)) for word in ("KERNELS", "train_")
+    )
+    assert end - start < 60
+
+
 def test_the_example_of_dense_prediction_runs(capsys):
     page = README.parent / "docs" / "trellis.md"
     (example,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)

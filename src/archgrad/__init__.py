@@ -1,9 +1,24 @@
 """archgrad: differentiable architecture search."""
 
-from archgrad import baselines, data, genotype, language, methods, recipes, runs, segmentation, spaces, tasks
+from archgrad import (
+    baselines,
+    costs,
+    data,
+    genotype,
+    language,
+    methods,
+    recipes,
+    runs,
+    segmentation,
+    spaces,
+    tabular,
+    tasks,
+)
 from archgrad.arch import LogitGroup, Logits, Mixture
-from archgrad.bilevel import Searcher, SearchResult, SearchState, search
+from archgrad.bilevel import Searcher, SearchResult, SearchState
+from archgrad.citations import bibtex, citation
 from archgrad.genotype import Genotype
+from archgrad.image_search import search
 from archgrad.loop import Callback, Diverged
 from archgrad.methods import Method
 from archgrad.recipes import DenseRecipe, LanguageRecipe, Recipe
@@ -31,6 +46,9 @@ __all__ = [
     "SegmentationSearchSettings",
     "TextSearchSettings",
     "baselines",
+    "bibtex",
+    "citation",
+    "costs",
     "data",
     "evaluate",
     "genotype",
@@ -41,6 +59,7 @@ __all__ = [
     "search",
     "segmentation",
     "spaces",
+    "tabular",
     "tasks",
     "train",
 ]

@@ -7,7 +7,7 @@ columns their meaning; a mask says which candidates an edge has, so that boundar
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -30,6 +30,10 @@ class LogitGroup:
 
     `choices[e]` lists the candidates that edge e has, in the order of `candidates`.
 
+    `role` is "operations", or "edges" where a row is a node and its candidates are the states it reads (the weights of
+    whole edges, a plain softmax whatever the method's relaxation). `keeps_none` says that `none` is a choice like any
+    other, which decoding may take.
+
     >>> group = LogitGroup.dense("cell", inputs=2, nodes=2, candidates=("none", "skip_connect"))
     >>> group.edges
     ((0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -41,6 +45,8 @@ class LogitGroup:
     edges: tuple[tuple[int, int], ...]
     candidates: tuple[str, ...]
     choices: tuple[tuple[str, ...], ...]
+    role: str = "operations"
+    keeps_none: bool = False
 
     @classmethod
     def dense(
@@ -51,6 +57,7 @@ class LogitGroup:
         nodes: int,
         candidates: Sequence[str],
         choices: Mapping[tuple[int, int], Sequence[str]] | None = None,
+        keeps_none: bool = False,
     ) -> "LogitGroup":
         """Build the group of a cell in which every node reads all inputs and all earlier nodes (Eq. 3).
 
@@ -72,7 +79,21 @@ class LogitGroup:
                 )
         per_edge = (narrowed.get(edge, candidates) for edge in edges)
         ordered = tuple(tuple(candidate for candidate in candidates if candidate in names) for names in per_edge)
-        return cls(name, edges, tuple(candidates), ordered)
+        return cls(name, edges, tuple(candidates), ordered, keeps_none=keeps_none)
+
+    def node_weights(self) -> "LogitGroup":
+        """The group of this cell's edge weights: a row for each node, with the states it reads as candidates.
+
+        Edge (i, j) has its weight β_ij in the row of node j and the column of state i (arXiv:1907.05737, Eq. 4).
+
+        >>> group = LogitGroup.dense("cell", inputs=2, nodes=2, candidates=("skip_connect",)).node_weights()
+        >>> group.name, group.candidates, group.choices
+        ('cell_edges', ('0', '1', '2'), (('0', '1'), ('0', '1', '2')))
+        """
+        targets = tuple(dict.fromkeys(target for _, target in self.edges))
+        sources = [tuple(str(self.edges[row][0]) for row in self.entering(target)) for target in targets]
+        columns = tuple(map(str, sorted({source for source, _ in self.edges})))
+        return LogitGroup(f"{self.name}_edges", tuple((t, t) for t in targets), columns, tuple(sources), role="edges")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,6 +104,11 @@ class LogitGroup:
     def mask(self) -> np.ndarray:
         """True where an edge has a candidate, [edges, candidates]."""
         return np.array([[candidate in names for candidate in self.candidates] for names in self.choices])
+
+    @property
+    def decodable(self) -> np.ndarray:
+        """True where decoding may choose a candidate: the mask, without `none` unless it is a choice like any other."""
+        return self.mask & np.array([self.keeps_none or candidate != NONE for candidate in self.candidates])
 
     def mask_tensor(self, device: torch.device | str = "cpu") -> Bool[Tensor, "edges candidates"]:
         """The mask as a tensor on `device`."""
@@ -95,3 +121,19 @@ class LogitGroup:
     def entering(self, target: int) -> tuple[int, ...]:
         """The rows of the edges that enter `target`, by ascending source."""
         return tuple(row for row, (_, end) in enumerate(self.edges) if end == target)
+
+
+class OperationKey(NamedTuple):
+    """A candidate of an edge of a cell in a supernet; cells are counted from the stem, rows are those of the group."""
+
+    cell: int
+    row: int
+    candidate: str
+
+
+class Slice(NamedTuple):
+    """Rows `start` … `stop` − 1, in dimension 0, of the parameter of that name."""
+
+    parameter: str
+    start: int
+    stop: int

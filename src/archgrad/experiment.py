@@ -10,16 +10,19 @@ from typing import Any
 import torch
 
 from archgrad.baselines import random_genotypes_of_size
-from archgrad.bilevel import SearchResult, search
+from archgrad.bilevel import SearchResult
+from archgrad.costs import CostPenalty, CostTable
 from archgrad.data import Loaded
 from archgrad.devices import preserved_randomness
 from archgrad.genotype import Genotype
+from archgrad.image_search import search
 from archgrad.methods import Method
 from archgrad.recipes import Recipe
 from archgrad.runs import CHECKPOINT_SECONDS, Recorder, RunFolder, environment, progress, save_network, write_json
 from archgrad.seeding import derive
 from archgrad.settings import SearchSettings
 from archgrad.spaces import ConvCellSpace
+from archgrad.spaces.space import ImageSpace
 from archgrad.summary import ComparisonRow, report_comparison, report_search, report_training
 from archgrad.training import Score, train
 
@@ -72,11 +75,22 @@ class Surroundings:
         )
 
 
+COST_TABLE = "costs.json"
+"""The file in a run folder that keeps the table of a cost-aware search."""
+
+
+def cost_tables(method: Method) -> list[CostTable]:
+    """The tables of a method's cost penalties."""
+    return [penalty.table for penalty in method.penalties if isinstance(penalty, CostPenalty)]
+
+
 def recorded_search(
-    space: ConvCellSpace, data: Loaded, surroundings: Surroundings, *, method: Method, settings: SearchSettings
+    space: ImageSpace, data: Loaded, surroundings: Surroundings, *, method: Method, settings: SearchSettings
 ) -> SearchResult:
     """Search on the training data, half and half, and leave genotypes, metrics, pictures and a report in the folder."""
     recorder = surroundings.recorder()
+    for table in cost_tables(method):  # a measured one is part of what the search was asked for
+        table.save(recorder.folder.path / COST_TABLE)
     result = search(
         space,
         train=data.train,
@@ -86,33 +100,36 @@ def recorded_search(
         callbacks=[recorder, progress("search", quiet=surroundings.quiet)],
         device=surroundings.device,
     )
-    report_search(recorder.folder, space.groups, result.history, genotype=result.genotype)
+    recorder.folder.write_genotype(result.genotype)  # which a selection or a stopping rule may have found
+    report_search(
+        recorder.folder,
+        result.state.space.groups,
+        result.history,
+        genotype=result.genotype,
+        stopped_at=result.stopped_at,
+    )
     return result
 
 
 def recorded_training(
-    space: ConvCellSpace,
+    space: ImageSpace,
     genotype: Genotype,
     data: Loaded,
     surroundings: Surroundings,
     *,
     recipe: Recipe,
-    channels: int,
-    layers: int,
-    auxiliary: bool = False,
+    size: Mapping[str, Any],
     title: str = "train",
 ) -> Score:
-    """Train the network of a genotype from scratch and leave it, its metrics and a report in the folder."""
-    size = {
-        "channels": channels,
-        "layers": layers,
-        "num_classes": space.num_classes,
-        "in_channels": space.in_channels,
-        "stem": space.stem,
-        "auxiliary": auxiliary,
-    }
+    """Train the network of a genotype from scratch and leave it, its metrics and a report in the folder.
+
+    `size` are the arguments of `space.network` beside the genotype.
+    """
+    ends: dict[str, Any] = {"num_classes": space.num_classes, "in_channels": space.in_channels}
+    if isinstance(space, ConvCellSpace):
+        ends["stem"] = space.stem
     with surroundings.initialisation():
-        network = space.network(genotype, channels=channels, layers=layers, auxiliary=auxiliary)
+        network = space.network(genotype, **size)
     recorder = surroundings.recorder(genotype)
     score = train(
         network,
@@ -127,7 +144,7 @@ def recorded_training(
         recorder.folder,
         score.network,  # pyright: ignore[reportArgumentType]  the network made above, or the average of its weights
         genotype,
-        size=size,
+        size={**ends, **size},
         augmentation=score.augmentation,
         classes=data.train.classes,
     )
@@ -205,12 +222,18 @@ def compare_with_random(
             data,
             part(name, derive(surroundings.seed, "training", index) % 2**31),
             recipe=recipe,
-            channels=channels,
-            layers=layers,
+            size={"channels": channels, "layers": layers},
             title=name,
         )
         assert score.accuracy is not None
         rows.append(ComparisonRow(name, genotype, score.accuracy, parameters=score.parameters, seconds=score.seconds))
     comparison = Comparison(rows, result.seconds, folder.path / "report.html")
-    report_comparison(folder, rows, comparison.table(), groups=space.groups, history=result.history)
+    report_comparison(
+        folder,
+        rows,
+        comparison.table(),
+        groups=result.state.space.groups,
+        history=result.history,
+        stopped_at=result.stopped_at,
+    )
     return comparison

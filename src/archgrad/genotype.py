@@ -18,6 +18,9 @@ VERSION = 1
 CONV_CELL = "conv_cell"
 """The space of convolutional cells, as genotypes name it."""
 
+NASBENCH201 = "nasbench201"
+"""The space of NAS-Bench-201's cells, as genotypes name it."""
+
 RECURRENT_CELL = "recurrent_cell"
 """The space of recurrent cells, as genotypes name it."""
 

@@ -50,7 +50,15 @@ def recorded_language_search(
         callbacks=[recorder, progress("search", quiet=surroundings.quiet)],
         device=surroundings.device,
     )
-    report_search(recorder.folder, space.groups, result.history, genotype=result.genotype, quantities=LANGUAGE)
+    recorder.folder.write_genotype(result.genotype)  # which a stopping rule may have found
+    report_search(
+        recorder.folder,
+        space.groups,
+        result.history,
+        genotype=result.genotype,
+        quantities=LANGUAGE,
+        stopped_at=result.stopped_at,
+    )
     return result
 
 

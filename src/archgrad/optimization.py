@@ -1,13 +1,17 @@
 """What every weight step does with an optimiser, in searches and trainings alike."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from archgrad.loop import Diverged
+
+NOTHING: Mapping[str, Tensor] = MappingProxyType({})
+"""No regulariser."""
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -24,11 +28,12 @@ def descend(
     gradient_clip: float,
     step: int,
     ensemble: bool = False,
+    regulariser: Mapping[str, Tensor] = NOTHING,
 ) -> None:
     """Take one step down the gradient of the training loss, whose norm is clipped.
 
-    In an `ensemble` the first dimension of every parameter counts members that do not see each other: see
-    `clip_members`.
+    `regulariser` is added to the gradient before that, by the parameters' names, for all of them or for none. In an
+    `ensemble` the first dimension of every parameter counts members that do not see each other: see `clip_members`.
 
     Raises:
         Diverged: the loss or its gradient is not finite, that of all members in an ensemble; the weights are as they
@@ -37,6 +42,9 @@ def descend(
     require_finite(loss, "training loss", step=step)
     optimizer.zero_grad()
     loss.backward()
+    if regulariser:
+        for name, parameter in network.named_parameters():
+            parameter.grad = regulariser[name] if parameter.grad is None else parameter.grad + regulariser[name]
     if ensemble:
         norm = clip_members([parameter.grad for parameter in network.parameters()], gradient_clip)
     else:

@@ -63,6 +63,7 @@ def recorded_segmentation_search(
     result = planned.run(callbacks=[recorder, progress("search", quiet=surroundings.quiet)])
     paths = [{"path": list(path.states), "probability": path.probability} for path in space.paths(result.mixture, 10)]
     write_json(recorder.folder.path / "paths.json", paths)
+    recorder.folder.write_genotype(result.genotype)  # which a stopping rule may have found
     report_segmentation_search(recorder.folder, space, result.history, genotype=result.genotype)
     return result
 

@@ -23,7 +23,7 @@ from archgrad.runs import RunFolder
 from archgrad.segmentation import Confusion, SegmentationScore
 from archgrad.spaces import TrellisSpace
 from archgrad.spaces.trellis.plan import GROUP
-from archgrad.summary import cell_pictures, last_metrics, save_pictures, search_curves, without_cells, write_page
+from archgrad.summary import cell_pictures, last_metrics, save_pictures, search_curves, write_page
 
 SHOWN = 6
 """How many images of the test set a report shows beside their predictions."""
@@ -49,8 +49,7 @@ def report_segmentation_search(
     )
     summary = last_metrics(history[-1], ("loss", "accuracy"))
     title = "Search of a cell and its path"
-    shown = without_cells(figures)
-    write_page(folder, title, summary, figures=shown, genotype=genotype, figures_title="Pictures")
+    write_page(folder, title, summary, figures=figures, genotype=genotype, figures_title="Pictures")
 
 
 def report_segmentation_training(
@@ -87,7 +86,7 @@ def report_segmentation_training(
         folder,
         "Dense prediction, trained from scratch",
         summary,
-        figures=without_cells(figures),
+        figures=figures,
         genotype=genotype,
         tables=(class_table(found),),
         figures_title="Pictures",
@@ -149,7 +148,7 @@ def report_segmentation_comparison(
         folder,
         "Search, training and baselines of a path",
         [(name, value) for name, value in table if name != "report"],
-        figures=without_cells(figures),
+        figures=figures,
         tables=(details,),
         genotype=found.genotype,
         figures_title="Pictures",

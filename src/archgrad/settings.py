@@ -35,6 +35,9 @@ class BilevelSettings:
     logits_scale: float = 1e-3  # standard deviation of the initial logits (zeros in the paper, 1e-3 in its code)
     patience: int = 0  # stop when the validation loss has not fallen for so many epochs; 0 never stops
     precision: str = "float32"  # float32, or bfloat16 for matrix products on GPUs
+    eigenvalue_every: int = 0  # measure the dominant eigenvalue of ∇²_α L_val after every so many epochs; 0 never
+    gap_batches: int = 0  # validation batches on which the decoded genotype is set beside the supernet; 0 none
+    selection_batches: int = 8  # validation batches on which a method's selection compares candidates
 
     def __post_init__(self) -> None:
         whole("epochs", self.epochs, 1)
@@ -46,8 +49,9 @@ class BilevelSettings:
         for name in ("final_learning_rate", "weight_decay", "logits_weight_decay", "logits_scale"):
             at_least(name, getattr(self, name), 0)
         whole("weight_updates", self.weight_updates, 1)
-        for name in ("patience", "logit_updates"):
+        for name in ("patience", "logit_updates", "eigenvalue_every", "gap_batches"):
             whole(name, getattr(self, name), 0)
+        whole("selection_batches", self.selection_batches, 1)
         share("momentum", self.momentum)
         for place, beta in enumerate(self.logits_betas):
             share(f"logits_betas[{place}]", beta)

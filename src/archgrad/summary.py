@@ -17,8 +17,10 @@ from archgrad.report import (
     Table,
     draw_cell,
     draw_comparison,
+    draw_diagnostics,
     draw_history,
     draw_mixture,
+    explain_diagnostics,
     save_figure,
     write_report,
 )
@@ -29,6 +31,10 @@ from archgrad.training import Score
 
 LANGUAGE = ("loss", "perplexity")
 """What the curves of a language model show."""
+
+
+DIAGNOSTICS = "diagnostics"
+"""The name of the picture that has a section of its own in the report of a search."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +93,17 @@ def report_search(
     *,
     genotype: Genotype,
     quantities: Sequence[str] = ("loss", "accuracy"),
+    stopped_at: int | None = None,
 ) -> None:
-    """Write the pictures of a search and its report into the folder: cells, mixtures over time, curves.
+    """Write the pictures of a search and its report into the folder: cells, mixtures over time, curves, diagnostics.
 
     `quantities` are those of `draw_history`; a perplexity that the records lack is the exponential of the loss.
+    `stopped_at` is the number of the epoch that a stopping rule took the architecture from, if one did.
     """
-    curves = search_curves(groups, history, genotype=genotype, quantities=quantities)
+    curves = search_curves(groups, history, genotype=genotype, quantities=quantities, stopped_at=stopped_at)
     figures = save_pictures(folder, {**cell_pictures(genotype), **curves})
     summary = last_metrics(history[-1], quantities)
-    write_page(folder, "Architecture search", summary, figures=without_cells(figures), genotype=genotype)
+    write_page(folder, "Architecture search", summary, figures=figures, genotype=genotype)
 
 
 def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> None:
@@ -106,7 +114,7 @@ def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> N
     summary = [("parameters", f"{score.parameters:,}"), ("seconds", f"{score.seconds:.1f}")]
     if score.accuracy is not None:
         summary.insert(0, ("test accuracy", f"{score.accuracy:.2%}"))
-    write_page(folder, "Training from scratch", summary, figures=[figures["curves"]], genotype=genotype)
+    write_page(folder, "Training from scratch", summary, figures=figures, genotype=genotype)
 
 
 def report_language_training(
@@ -146,7 +154,7 @@ def report_language_training(
         folder,
         "Language model, trained from scratch",
         summary,
-        figures=[figures["curves"]],
+        figures=figures,
         tables=tables,
         genotype=genotype,
         sections=sections,
@@ -160,14 +168,18 @@ def report_comparison(
     *,
     groups: Sequence[LogitGroup],
     history: Sequence[Record],
+    stopped_at: int | None = None,
 ) -> None:
-    """Write the report of a whole job: the found network beside the random ones, and how it was found."""
+    """Write the report of a whole job: the found network beside the random ones, and how it was found.
+
+    `stopped_at` is that of `report_search`.
+    """
     found, *others = rows
     comparison = draw_comparison(found.accuracy, [row.accuracy for row in others], metric="test accuracy")
     pictures = {
         **cell_pictures(found.genotype),
         "comparison": ("The found network beside random cells of its size", comparison),
-        **search_curves(groups, history, genotype=found.genotype),
+        **search_curves(groups, history, genotype=found.genotype, stopped_at=stopped_at),
     }
     figures = save_pictures(folder, pictures)
     details = Table(
@@ -179,7 +191,7 @@ def report_comparison(
         folder,
         "Search, training and baseline",
         [(name, value) for name, value in table if name != "report"],
-        figures=without_cells(figures),
+        figures=figures,
         tables=(details,),
         genotype=found.genotype,
     )
@@ -241,7 +253,7 @@ def report_language_comparison(
         folder,
         "Search, training and baselines of a recurrent cell",
         [(name, value) for name, value in table if name != "report"],
-        figures=without_cells(figures),
+        figures=figures,
         tables=(details,),
         genotype=found.genotype,
     )
@@ -250,17 +262,14 @@ def report_language_comparison(
 def last_metrics(record: Record, quantities: Sequence[str]) -> list[tuple[str, str]]:
     """The key numbers of a search's last epoch: losses and accuracies that are there, perplexities by their losses."""
     summary = [
-        (name.replace("_", " "), f"{record[name]:.4g}") for name in record if name.endswith(("_accuracy", "_loss"))
+        (name.replace("_", " "), f"{record[name]:.4g}")
+        for name in record
+        if name.endswith(("_accuracy", "_loss")) and not name.startswith("gap_")
     ]
     if "perplexity" in quantities:
         values = {part: measured(record, part, "perplexity") for part in PARTS}
         summary += [(f"{part} perplexity", f"{value:.1f}") for part, value in values.items() if not math.isnan(value)]
     return summary
-
-
-def without_cells(figures: Mapping[str, tuple[str, Figure]]) -> list[tuple[str, Figure]]:
-    """What is shown beside the drawing of the genotype, which the page makes itself."""
-    return [shown for name, shown in figures.items() if not name.startswith("cell_")]
 
 
 def cell_pictures(genotype: Genotype | None) -> dict[str, tuple[str, Figure]]:
@@ -276,18 +285,31 @@ def search_curves(
     *,
     genotype: Genotype,
     quantities: Sequence[str] = ("loss", "accuracy"),
+    stopped_at: int | None = None,
 ) -> dict[str, tuple[str, Figure]]:
-    """The curves of a search and the mixture weights of each group over its epochs, with captions, by name."""
+    """The curves of a search, the mixture weights of each group, and its diagnostics, with captions, by name.
+
+    Records without any of the diagnostics have no such picture. `stopped_at` is that of `draw_diagnostics`.
+    """
     caption = f"{' and '.join(quantities).capitalize()} of the search"
     figures = {"curves": (caption, draw_history(history, quantities))}
     for group in groups:
         mixtures = [np.array(record["mixture"][group.name]) for record in history]
-        cell = genotype.cells[0].name if len(genotype.cells) == 1 else group.name
-        what = f"the {cell} cell, by edge" if cell != "cell" else "the cell, by edge"
-        if group.name == PATH_GROUP:
-            what = "the trellis, by node and move"
-        figures[f"mixture_{group.name}"] = f"Mixture weights of {what}", draw_mixture(mixtures, group)
+        figures[f"mixture_{group.name}"] = _mixture_caption(group, genotype), draw_mixture(mixtures, group)
+    lesson = explain_diagnostics(history, groups, stopped_at=stopped_at)
+    if lesson:
+        figures[DIAGNOSTICS] = lesson, draw_diagnostics(history, groups, stopped_at=stopped_at)
     return figures
+
+
+def _mixture_caption(group: LogitGroup, genotype: Genotype) -> str:
+    if group.name == PATH_GROUP:
+        return "Mixture weights of the trellis, by node and move"
+    edges = group.role == "edges"
+    name = group.name.removesuffix("_edges") if edges else group.name
+    cell = genotype.cells[0].name if len(genotype.cells) == 1 else name
+    whose = f"the {cell} cell" if cell != "cell" else "the cell"
+    return f"Weights of the edges of {whose}, by node" if edges else f"Mixture weights of {whose}, by edge"
 
 
 def save_pictures(folder: RunFolder, figures: dict[str, tuple[str, Figure]]) -> dict[str, tuple[str, Figure]]:
@@ -304,22 +326,28 @@ def write_page(
     title: str,
     summary: Sequence[tuple[str, str]],
     *,
-    figures: Sequence[tuple[str, Figure]],
+    figures: Mapping[str, tuple[str, Figure]],
     genotype: Genotype | None,
     tables: Sequence[Table] = (),
     sections: Sequence[Section] = (),
     figures_title: str = "Curves",
 ) -> None:
-    """Write the report of a run, with its configuration and environment, into its folder."""
+    """Write the report of a run, with its configuration and environment, into its folder.
+
+    Of the `figures`, with captions and by name, those of cells are left to the page, which draws the genotype itself,
+    and diagnostics have a section of their own; all others stand under `figures_title`.
+    """
+    shown = [figure for name, figure in figures.items() if not name.startswith("cell_") and name != DIAGNOSTICS]
     report = Report(
         title=title,
         summary=summary,
         tables=tables,
-        figures=figures,
+        figures=shown,
         genotype=genotype,
         configuration=read_json(folder.configuration_path),
         environment=read_json(folder.path / "environment.json"),
         sections=sections,
         figures_title=figures_title,
+        details=[Section("Diagnostics", [figures[DIAGNOSTICS]])] if DIAGNOSTICS in figures else [],
     )
     write_report(folder.path / "report.html", report)

@@ -94,6 +94,18 @@ def supernet_problem():
 
     The candidates are smooth up to their ReLU; maximum pooling is left out, whose kinks disturb finite differences.
     """
+    candidates = ("none", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+    return problem_of_supernet(channels=4, nodes=2, candidates=candidates)
+
+
+@pytest.fixture
+def smaller_problem():
+    """One node a cell, two edges; the first edge of normal cells lacks its convolution."""
+    candidates = ("none", "skip_connect", "sep_conv_3x3")
+    return problem_of_supernet(channels=2, nodes=1, candidates=candidates, masked=(0, 2))
+
+
+def problem_of_supernet(*, channels, nodes, candidates, masked=None):
     from torch.func import functional_call
     from torch.nn.functional import cross_entropy
 
@@ -101,10 +113,11 @@ def supernet_problem():
     from archgrad.spaces import ConvCellSpace
 
     torch.manual_seed(0)
-    candidates = ("none", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
-    space = ConvCellSpace(channels=4, layers=3, num_classes=3, in_channels=1, nodes=2, candidates=candidates)
+    space = ConvCellSpace(channels=channels, layers=3, num_classes=3, in_channels=1, nodes=nodes, candidates=candidates)
     supernet = space.supernet().double()
     masks = {group.name: group.mask_tensor() for group in space.groups}
+    if masked is not None:
+        masks["normal"][masked] = False
 
     def loss_on(seed):
         generator = torch.Generator().manual_seed(seed)

@@ -6,6 +6,7 @@ from archgrad.ops import (
     CONV_CANDIDATES,
     DARTS_CANDIDATES,
     DENSE_CANDIDATES,
+    NASBENCH201_CANDIDATES,
     BatchStatisticsNorm,
     convolutional_operation,
 )
@@ -16,7 +17,9 @@ def test_order_of_the_paper():
     expected = "none max_pool_3x3 avg_pool_3x3 skip_connect sep_conv_3x3 sep_conv_5x5 dil_conv_3x3 dil_conv_5x5"
     assert tuple(expected.split()) == DARTS_CANDIDATES
     assert (*DARTS_CANDIDATES[:6], "atrous_conv_3x3", "atrous_conv_5x5") == DENSE_CANDIDATES
-    assert (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[6:]) == CONV_CANDIDATES
+    assert NASBENCH201_CANDIDATES == ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+    further = ("sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[6:], "nor_conv_1x1", "nor_conv_3x3", "noise")
+    assert (*DARTS_CANDIDATES, *further) == CONV_CANDIDATES
 
 
 @pytest.mark.parametrize("copies", [1, 2])
@@ -41,6 +44,8 @@ def test_shapes(state, run, name, stride, copies):
         ("conv_7x1_1x7", (1, 7), 2 * 7 * 16),
         ("atrous_conv_3x3", (3, 3), 9 * 16),
         ("atrous_conv_5x5", (5, 5), 25 * 16),
+        ("nor_conv_1x1", (1, 1), 16),
+        ("nor_conv_3x3", (3, 3), 9 * 16),
     ],
 )
 def test_kernels(name, kernel, weights):

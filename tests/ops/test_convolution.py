@@ -11,6 +11,7 @@ from archgrad.ops.convolution import (
     atrous_convolution,
     crossed_convolution,
     dilated_convolution,
+    plain_convolution,
     separable_convolution,
 )
 from archgrad.ops.operation import replicate
@@ -84,6 +85,19 @@ def test_crossed(state, normalise, run, stride, size):
     torch.testing.assert_close(run(operation, x), y)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel_size", [1, 3])
+def test_plain(state, normalise, run, kernel_size, stride, size):
+    """nor_conv_k of NAS-Bench-201: ReLU, convolution, normalisation."""
+    operation = plain_convolution(4, kernel_size, stride, norm=BatchStatisticsNorm)
+    x = state(4, size)
+    (kernel,) = operation.parameters()
+    y = F.conv2d(F.relu(x), kernel, stride=stride, padding=kernel_size // 2)
+    assert y.shape[2:] == halved(size, stride)
+    torch.testing.assert_close(run(operation, x), normalise(y))
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(
     "make",
@@ -91,6 +105,7 @@ def test_crossed(state, normalise, run, stride, size):
         lambda stride, copies: separable_convolution(4, 3, stride, norm=BatchStatisticsNorm, copies=copies),
         lambda stride, copies: dilated_convolution(4, 5, stride, norm=BatchStatisticsNorm, copies=copies),
         lambda stride, copies: crossed_convolution(4, stride, norm=BatchStatisticsNorm, copies=copies),
+        lambda stride, copies: plain_convolution(4, 3, stride, norm=BatchStatisticsNorm, copies=copies),
     ],
 )
 def test_copies_are_single_operations_side_by_side(state, run, join_singles, make, stride):
@@ -105,6 +120,7 @@ def test_no_convolution_has_a_bias():
         separable_convolution(4, 3, 1, norm=BatchStatisticsNorm),
         dilated_convolution(4, 3, 1, norm=BatchStatisticsNorm),
         crossed_convolution(4, 1, norm=BatchStatisticsNorm),
+        plain_convolution(4, 3, 1, norm=BatchStatisticsNorm),
     ):
         assert all(module.bias is None for module in operation.modules() if isinstance(module, Convolution))
 

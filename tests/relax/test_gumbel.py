@@ -50,8 +50,22 @@ def test_hard_samples_are_one_hot_with_the_gradient_of_soft_ones():
         (gradient,) = torch.autograd.grad((mixture * torch.arange(4.0)).sum(), logits)
         found[hard] = mixture.detach(), gradient
     torch.testing.assert_close(found[True][1], found[False][1])
-    assert set(found[True][0].round(decimals=6).unique().tolist()) == {0.0, 1.0}
+    assert set(found[True][0].unique().tolist()) == {0.0, 1.0}
     assert torch.equal(found[True][0].argmax(dim=1), found[False][0].argmax(dim=1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("temperature", [0.01, 0.3, 10.0])
+def test_hard_samples_are_exactly_zero_and_one(temperature, dtype):
+    """No rounding: candidates of weight 0 can be left out."""
+    sample = Gumbel(temperature, hard=True).at(0)(LOGITS.to(dtype).expand(500, 2, 4), MASK)
+    assert (sample == 0).sum() == 500 * 2 * 3
+    assert (sample == 1).sum() == 500 * 2
+
+
+def test_one_hot_follows_from_hard():
+    assert [Gumbel(hard=hard).one_hot for hard in (False, True)] == [False, True]
+    assert [Gumbel(hard=hard).at(0).one_hot for hard in (False, True)] == [False, True]
 
 
 def test_without_a_seed_there_is_no_noise():

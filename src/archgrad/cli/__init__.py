@@ -1,4 +1,4 @@
-"""The command line: `archgrad search | train | evaluate | show | demo | equation | bench`."""
+"""The command line: `archgrad search | train | evaluate | show | demo | equation | bench | methods | cite`."""
 
 import sys
 from collections.abc import Sequence

@@ -10,15 +10,20 @@ from archgrad import methods, recipes
 from archgrad.bench import (
     BenchmarkSettings,
     EquationBenchmarkSettings,
+    MethodBenchmarkSettings,
     RecurrentBenchmarkSettings,
     TrellisBenchmarkSettings,
     run_benchmark,
     run_equation_benchmark,
+    run_method_benchmark,
     run_recurrent_benchmark,
     run_trellis_benchmark,
 )
 from archgrad.cli.equation import Equation
+from archgrad.cli.methods import Cite, Methods
+from archgrad.cli.nasbench201 import SearchNASBench201, TrainNASBench201
 from archgrad.cli.options import (
+    CostOptions,
     DataOptions,
     Flat,
     MethodName,
@@ -27,6 +32,7 @@ from archgrad.cli.options import (
     prepared,
     read_genotype,
     recipe_choice,
+    show_score,
     show_table,
     stored_options,
 )
@@ -34,7 +40,7 @@ from archgrad.cli.recurrent import DemoRecurrent, SearchRecurrent, TrainRecurren
 from archgrad.cli.trellis import DemoTrellis, SearchTrellis, TrainTrellis, show_segmentation_network
 from archgrad.data import Augmentation
 from archgrad.equations import EQUATIONS, draw_found
-from archgrad.experiment import compare_with_random, recorded_search, recorded_training
+from archgrad.experiment import compare_with_random, cost_tables, recorded_search, recorded_training
 from archgrad.genotype import CONV_CELL
 from archgrad.recipes import Recipe
 from archgrad.report import draw_genotype, save_figure
@@ -58,13 +64,14 @@ else:
 class Search:
     """Search for convolutional cells: decode a genotype, keep everything in a run folder.
 
-    `archgrad search recurrent` searches for recurrent cells on text, `archgrad search trellis` for cell and path of
-    dense prediction; both have options of their own.
+    `archgrad search nasbench201` searches that benchmark's cells, `archgrad search recurrent` recurrent cells on text,
+    `archgrad search trellis` cell and path of dense prediction; they have options of their own.
     """
 
     method: MethodName = "darts-second-order"
     data: Annotated[DataOptions, Flat] = field(default_factory=DataOptions)
     space: Annotated[SpaceOptions, Flat] = field(default_factory=SpaceOptions)
+    costs: Annotated[CostOptions, Flat] = field(default_factory=CostOptions)
     settings: Annotated[SearchSettings, Flat] = field(default_factory=SearchSettings)
     run: Annotated[RunOptions, Flat] = field(default_factory=RunOptions)
 
@@ -73,17 +80,22 @@ class Search:
         method = methods.by_name(command.method)
         data = command.data.load(command.run.seed)
         space = command.space.space(data)
+        method = command.costs.applied(method, space, data, surroundings)
         result = recorded_search(space, data, surroundings, method=method, settings=command.settings)
         print(result.genotype)
-        show_table([("search seconds", f"{result.seconds:.1f}"), ("report", str(surroundings.path / "report.html"))])
+        costs = [
+            (table.name, f"{table.of(result.genotype):,.6g} {table.unit}".strip()) for table in cost_tables(method)
+        ]
+        seconds = ("search seconds", f"{result.seconds:.1f}")
+        show_table([*costs, seconds, ("report", str(surroundings.path / "report.html"))])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """Train the network of a genotype from scratch. The recipe is named last and has options of its own.
 
-    `archgrad train recurrent` trains language models, `archgrad train trellis` networks that label pixels; both have
-    options of their own.
+    `archgrad train nasbench201` trains that benchmark's cells, `archgrad train recurrent` language models,
+    `archgrad train trellis` networks that label pixels; they have options of their own.
     """
 
     genotype: str = "DARTS_V2"  # DARTS_V1, DARTS_V2, NASNET, AMOEBANET, a JSON file, or the run folder of a search
@@ -106,19 +118,9 @@ class Train:
             data,
             surroundings,
             recipe=command.recipe,
-            channels=command.channels,
-            layers=command.layers,
-            auxiliary=command.auxiliary,
+            size={"channels": command.channels, "layers": command.layers, "auxiliary": command.auxiliary},
         )
-        show_table(
-            [
-                ("test accuracy", f"{score.accuracy:.2%}"),
-                ("test loss", f"{score.loss:.4f}"),
-                ("parameters", f"{score.parameters:,}"),
-                ("train seconds", f"{score.seconds:.1f}"),
-                ("report", str(surroundings.path / "report.html")),
-            ]
-        )
+        show_score(score, surroundings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -299,11 +301,22 @@ class BenchTrellis:
         run_trellis_benchmark(self.settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BenchMethods:
+    """Measure seconds per step and peak memory of every method, as ratios to first-order DARTS."""
+
+    settings: Annotated[MethodBenchmarkSettings, Flat] = field(default_factory=MethodBenchmarkSettings)
+
+    def __call__(self) -> None:
+        run_method_benchmark(self.settings)
+
+
 if TYPE_CHECKING:
-    BenchChoice = BenchSteps | BenchEquations | BenchRecurrent | BenchTrellis
+    BenchChoice = BenchSteps | BenchMethods | BenchEquations | BenchRecurrent | BenchTrellis
 else:
     BenchChoice = Annotated[
         Annotated[BenchSteps, tyro.conf.subcommand("steps")]
+        | Annotated[BenchMethods, tyro.conf.subcommand("methods")]
         | Annotated[BenchEquations, tyro.conf.subcommand("equations")]
         | Annotated[BenchRecurrent, tyro.conf.subcommand("recurrent")]
         | Annotated[BenchTrellis, tyro.conf.subcommand("trellis")],
@@ -314,7 +327,7 @@ else:
 @tyro.conf.configure(tyro.conf.CascadeSubcommandArgs)  # the options of the default need no `steps` before them
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Measure what a supernet's step costs (`steps`, `recurrent`, `trellis`), or which laws are found (`equations`)."""
+    """Measure what a step costs (`steps`, `methods`, `recurrent`, `trellis`), or which laws are found (`equations`)."""
 
     what: BenchChoice = field(default_factory=BenchSteps)
 
@@ -330,10 +343,14 @@ COMMANDS = {
     "demo": Demo,
     "equation": Equation,
     "bench": Bench,
+    "methods": Methods,
+    "cite": Cite,
 }
 """The commands by name."""
 
 SPACE_COMMANDS = {
+    "search nasbench201": SearchNASBench201,
+    "train nasbench201": TrainNASBench201,
     "search recurrent": SearchRecurrent,
     "train recurrent": TrainRecurrent,
     "demo recurrent": DemoRecurrent,

@@ -2,23 +2,28 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from archgrad import methods
+from archgrad import costs, methods
+from archgrad.checks import one_of
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
-from archgrad.experiment import Surroundings
-from archgrad.genotype import CONV_CELL, PUBLISHED, RECURRENT_CELL, TRELLIS, Genotype, published
+from archgrad.experiment import COST_TABLE, Surroundings
+from archgrad.genotype import CONV_CELL, NASBENCH201, PUBLISHED, RECURRENT_CELL, TRELLIS, Genotype
 from archgrad.identity import flat
+from archgrad.methods import Method
 from archgrad.runs import CHECKPOINT_SECONDS, read_json, refuse_taken
-from archgrad.spaces import ConvCellSpace
+from archgrad.spaces import ConvCellSpace, reduced_space
 from archgrad.spaces.conv.network import check_genotype
+from archgrad.spaces.nasbench201 import parse
+from archgrad.spaces.nasbench201.strings import check_genotype as check_nasbench201_genotype
 from archgrad.spaces.recurrent.network import recurrent_cell
 from archgrad.spaces.trellis.network import check_trellis_genotype
+from archgrad.training import Score
 
 Options = TypeVar("Options")
 
@@ -38,6 +43,19 @@ def show_table(rows: list[tuple[str, str]]) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
+
+
+def show_score(score: Score, surroundings: Surroundings) -> None:
+    """Print what a training of a classifier came to."""
+    show_table(
+        [
+            ("test accuracy", f"{score.accuracy:.2%}"),
+            ("test loss", f"{score.loss:.4f}"),
+            ("parameters", f"{score.parameters:,}"),
+            ("train seconds", f"{score.seconds:.1f}"),
+            ("report", str(surroundings.path / "report.html")),
+        ]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +84,55 @@ class SpaceOptions:
     edges_per_node: int = ConvCellSpace.edges_per_node  # incoming edges that a node keeps
     candidates: tuple[str, ...] = ConvCellSpace.candidates  # operations to choose from
     stem: str = ConvCellSpace.stem  # cifar, or imagenet (divides the size by 8 before the first cell)
+    reduced: str | None = None  # S1, S2, S3 or S4: a reduced space of Robust DARTS, which has its own candidates
 
     def space(self, data: Loaded) -> ConvCellSpace:
         """The space for these data."""
-        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
-        return ConvCellSpace(num_classes=data.train.num_classes, in_channels=data.train.shape[0], **chosen)
+        chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "reduced"}
+        ends = {"num_classes": data.train.num_classes, "in_channels": data.train.shape[0]}
+        if self.reduced is None:
+            return ConvCellSpace(**ends, **chosen)
+        candidates = chosen.pop("candidates")
+        if candidates != ConvCellSpace.candidates:
+            raise ValueError(f"candidates: {self.reduced} has its own, got {candidates}; leave one option out.")
+        return reduced_space(self.reduced.upper(), **ends, **chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostOptions:
+    """What the found network may cost: a penalty on its expected cost, see docs/methods.md."""
+
+    cost: str | None = None  # parameters, multiply_adds, or latency (measured on this device)
+    cost_target: float | None = None  # parameters, multiply-adds or ms that the penalty asks for
+    cost_weight: float = 1.0  # weight of the penalty, by how many times the target the cost is beyond it
+    cost_channels: int | None = None  # channels of the network that is going to be trained, by default the search's
+    cost_layers: int | None = None  # its number of cells, by default the search's
+
+    def applied(self, method: Method, space: ConvCellSpace, data: Loaded, surroundings: Surroundings) -> Method:
+        """The method with the penalty, if one is asked for; a resumed run keeps its table, measured or counted."""
+        if self.cost is None and self.cost_target is None:
+            return method
+        if self.cost is None or self.cost_target is None:
+            raise ValueError(f"cost: goes with cost_target, got cost {self.cost!r} and cost_target {self.cost_target}.")
+        kept = surroundings.path / COST_TABLE
+        stored = surroundings.resume and kept.is_file()
+        image_size = max(data.train.shape[1:])
+        table = costs.CostTable.load(kept) if stored else self._table(space, image_size, surroundings.device)
+        penalty = costs.CostPenalty(table=table, target=self.cost_target, weight=self.cost_weight)
+        return replace(method, penalties=(*method.penalties, penalty))
+
+    def _table(self, space: ConvCellSpace, image_size: int, device: str) -> costs.CostTable:
+        size = {
+            "channels": space.channels if self.cost_channels is None else self.cost_channels,
+            "layers": space.layers if self.cost_layers is None else self.cost_layers,
+        }
+        match one_of("cost", str(self.cost), ("parameters", "multiply_adds", "latency")):
+            case "parameters":
+                return costs.parameters(space, **size)
+            case "multiply_adds":
+                return costs.multiply_adds(space, image_size, **size)
+            case _:
+                return costs.latency(space, image_size, device=device, channels=size["channels"], layers=size["layers"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +205,8 @@ def _stored(command: Any, name: str) -> Any:
 def _option(key: str) -> str:
     """What an option is called on the command line: groups without a prefix leave none."""
     group, _, name = key.partition(".")
-    return (name if group in ("data", "space", "settings", "run", "text", "size") and name else key).replace("_", "-")
+    flat = group in ("data", "space", "costs", "settings", "run", "text", "size")
+    return (name if flat and name else key).replace("_", "-")
 
 
 def stored_options(folder: Path, name: str, kind: type[Options]) -> tuple[Options, int]:
@@ -160,7 +223,7 @@ def stored_options(folder: Path, name: str, kind: type[Options]) -> tuple[Option
 
 
 def read_genotype(source: str, space: str | None = None) -> Genotype:
-    """Read a genotype: a published one by name, a JSON file, or a run folder.
+    """Read a genotype: a published one by name, a NAS-Bench-201 string, a JSON file, or a run folder.
 
     With a `space`, the published ones of that space go by their name without its ending too: DARTS_V2 is
     DARTS_V2_RECURRENT where recurrent cells are meant.
@@ -168,7 +231,9 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
     Raises:
         ValueError: there is neither such a name nor such a file, or the file is no genotype.
     """
-    known = PUBLISHED if space is None else published(space)
+    if source.startswith("|"):
+        return parse(source)
+    known = PUBLISHED if space is None else {name: g for name, g in PUBLISHED.items() if g.space == space}
     for name in (source.upper(), f"{source.upper()}_RECURRENT"):
         if name in known:
             return known[name]
@@ -192,6 +257,8 @@ def read_genotype(source: str, space: str | None = None) -> Genotype:
             recurrent_cell(genotype)
         if TRELLIS in (genotype.space, space):
             check_trellis_genotype(genotype)
+        if NASBENCH201 in (genotype.space, space):
+            check_nasbench201_genotype(genotype)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return genotype

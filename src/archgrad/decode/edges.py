@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from archgrad.arch import NONE, LogitGroup
+from archgrad.arch import LogitGroup
 from archgrad.checks import at_least
 from archgrad.genotype import Edge
 
@@ -20,7 +20,9 @@ def check_mixture(mixture: np.ndarray, group: LogitGroup) -> None:
 def chosen_edges(
     mixture: np.ndarray, group: LogitGroup, choice: Sequence[int], *, keep: int | None = None
 ) -> tuple[tuple[Edge, ...], ...]:
-    """The edges by node, in order of their rows, edge e having the candidate at the place `choice[e]`; none without.
+    """The edges by node, in order of their rows, edge e having the candidate at the place `choice[e]`.
+
+    An edge whose candidate is `none` is left out, unless that is a choice like any other in the group.
 
     With `keep`, only so many of a node's edges stay, those with the largest weights; the earlier wins ties.
     """
@@ -28,7 +30,7 @@ def chosen_edges(
         at_least("keep", keep, 1)
     nodes = []
     for target in dict.fromkeys(target for _, target in group.edges):
-        rows = [row for row in group.entering(target) if group.candidates[choice[row]] != NONE]
+        rows = [row for row in group.entering(target) if group.decodable[row, choice[row]]]
         if keep is not None:
             rows = sorted(sorted(rows, key=lambda row: -mixture[row, choice[row]])[:keep])
         nodes.append(tuple(Edge(group.candidates[choice[row]], group.edges[row][0]) for row in rows))

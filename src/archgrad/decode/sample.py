@@ -24,7 +24,8 @@ def uniform(generator: np.random.Generator, group: LogitGroup, keep: int) -> tup
     at_least("keep", keep, 1)
     nodes = []
     for target in dict.fromkeys(target for _, target in group.edges):
-        usable = {row: [name for name in group.choices[row] if name != NONE] for row in group.entering(target)}
+        allowed = group.decodable
+        usable = {row: [group.candidates[o] for o in np.flatnonzero(allowed[row])] for row in group.entering(target)}
         rows = [row for row, names in usable.items() if names]
         if not rows:
             raise ValueError(f"group {group.name!r}: node {target} has no edge with an operation other than {NONE!r}.")

@@ -16,7 +16,8 @@ def top_k(mixture: Float[np.ndarray, "edges candidates"], group: LogitGroup, kee
 
     p must be the mixture and not the logits: `none` takes softmax mass, so that ranking by α gives other results. The
     earlier edge and the earlier candidate win ties. Nodes with fewer than `keep` incoming edges keep all of them; an
-    edge whose only candidate is `none` is never kept.
+    edge whose only candidate is `none` is never kept. In a group where `none` is a choice like any other
+    (`LogitGroup.keeps_none`), it takes part.
 
     Reference: arXiv:1806.09055, section 2.4.
 
@@ -30,8 +31,7 @@ def top_k(mixture: Float[np.ndarray, "edges candidates"], group: LogitGroup, kee
     """
     at_least("keep", keep, 1)
     check_mixture(mixture, group)
-    usable = group.mask & np.array([candidate != NONE for candidate in group.candidates])
-    strengths = np.where(usable, mixture, -np.inf)
+    strengths = np.where(group.decodable, mixture, -np.inf)
     targets = dict.fromkeys(target for _, target in group.edges)
     return tuple(_strongest(strengths, group, target, keep) for target in targets)
 

@@ -4,6 +4,7 @@ from archgrad.ops.candidates import (
     CONV_CANDIDATES,
     DARTS_CANDIDATES,
     DENSE_CANDIDATES,
+    NASBENCH201_CANDIDATES,
     check_candidates,
     convolutional_operation,
 )
@@ -13,6 +14,7 @@ __all__ = [
     "CONV_CANDIDATES",
     "DARTS_CANDIDATES",
     "DENSE_CANDIDATES",
+    "NASBENCH201_CANDIDATES",
     "BatchStatisticsNorm",
     "Normalisation",
     "Operation",

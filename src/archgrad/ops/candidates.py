@@ -8,8 +8,10 @@ from archgrad.ops.convolution import (
     atrous_convolution,
     crossed_convolution,
     dilated_convolution,
+    plain_convolution,
     separable_convolution,
 )
+from archgrad.ops.noise import noise
 from archgrad.ops.operation import Normalisation, Operation
 from archgrad.ops.pooling import average_pooling, max_pooling
 from archgrad.ops.skip import skip_connection
@@ -29,8 +31,18 @@ DARTS_CANDIDATES = (
 DENSE_CANDIDATES = (*DARTS_CANDIDATES[:-2], "atrous_conv_3x3", "atrous_conv_5x5")
 """The eight candidates of arXiv:1901.02985, section 3.1, for dense prediction."""
 
-CONV_CANDIDATES = (*DARTS_CANDIDATES, "sep_conv_7x7", "conv_7x1_1x7", *DENSE_CANDIDATES[-2:])
-"""All convolutional candidates: the 7×7 and 7×1 ones occur in NASNet-A and AmoebaNet-A."""
+NASBENCH201_CANDIDATES = (NONE, "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The five candidates of arXiv:2001.00326, section 2.1, in the order of the authors' code."""
+
+CONV_CANDIDATES = (
+    *DARTS_CANDIDATES,
+    "sep_conv_7x7",
+    "conv_7x1_1x7",
+    *DENSE_CANDIDATES[-2:],
+    *NASBENCH201_CANDIDATES[2:4],
+    "noise",
+)
+"""All convolutional candidates: the 7×7 and 7×1 ones occur in NASNet-A and AmoebaNet-A, `noise` in Robust DARTS."""
 
 
 def check_candidates(candidates: Sequence[str]) -> None:
@@ -66,10 +78,16 @@ def convolutional_operation(
             return average_pooling(channels, stride, norm=pooling_norm)
         case "skip_connect":
             return skip_connection(channels, stride, norm=norm, copies=copies)
+        case "noise":
+            return noise(stride, copies=copies)
         case "conv_7x1_1x7":
             return crossed_convolution(channels, stride, norm=norm, copies=copies)
         case _:
             kind, size = name.split("_")[0], int(name[-1])
-            makers = {"sep": separable_convolution, "dil": dilated_convolution, "atrous": atrous_convolution}
-            make = makers[kind]
-            return make(channels, size, stride, norm=norm, copies=copies)
+            makers = {
+                "sep": separable_convolution,
+                "dil": dilated_convolution,
+                "atrous": atrous_convolution,
+                "nor": plain_convolution,
+            }
+            return makers[kind](channels, size, stride, norm=norm, copies=copies)

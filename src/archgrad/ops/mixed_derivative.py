@@ -6,7 +6,8 @@ a depthwise convolution of C channels C small ones, and it always follows ∇²_
 operations are written here with closed forms for what α's gradient needs, and nothing else.
 
 Inside `autodiff.mixed_derivatives()` the layers of this package use them: first derivatives are the usual ones, second
-derivatives with respect to (w, w) are left out. Outside it both are PyTorch's own.
+derivatives with respect to (w, w) are left out. Inside `autodiff.second_derivatives()` these are there as well, as one
+more convolution. Outside both they are PyTorch's own.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
+
+from archgrad.autodiff import weight_derivatives_wanted
 
 
 def convolution(
@@ -64,24 +67,28 @@ class _Convolution(Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, geometry: tuple[Any, ...]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry = geometry
+        ctx.weights_too = weight_derivatives_wanted()
         return _convolve(x, weight, geometry)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         x, weight = ctx.saved_tensors
-        # The first sweep, which records a graph, makes ∇_w L; the second goes on to α and holds the weights fixed.
-        mask = ctx.needs_input_grad[0], ctx.needs_input_grad[1] and torch.is_grad_enabled()
-        of_x, of_weight = _ConvolutionGradient.apply(grad_outputs[0], x, weight, ctx.geometry, mask)
+        # The first sweep, which records a graph, makes ∇_w L; the second goes on to α and, unless told otherwise, holds
+        # the weights fixed.
+        of_weights = ctx.needs_input_grad[1] and (ctx.weights_too or torch.is_grad_enabled())
+        mask = ctx.needs_input_grad[0], of_weights
+        of_x, of_weight = _ConvolutionGradient.apply(grad_outputs[0], x, weight, ctx.geometry, (mask, ctx.weights_too))
         return of_x, of_weight, None
 
 
 class _ConvolutionGradient(Function):
-    """(g, x, W) -> (Cᵀ_x(g, W), Cᵀ_W(g, x)); its own gradient follows g and x, and holds W fixed."""
+    """(g, x, W) -> (Cᵀ_x(g, W), Cᵀ_W(g, x)); its own gradient follows g and x, and W where `weights_too`."""
 
     @staticmethod
     def forward(
-        ctx: Any, gradient: Tensor, x: Tensor, weight: Tensor, geometry: tuple[Any, ...], mask: tuple[bool, bool]
+        ctx: Any, gradient: Tensor, x: Tensor, weight: Tensor, geometry: tuple[Any, ...], wanted: tuple[Any, bool]
     ) -> Any:
+        mask, ctx.weights_too = wanted
         ctx.save_for_backward(gradient, x, weight)
         ctx.geometry = geometry
         ctx.set_materialize_grads(False)
@@ -92,15 +99,17 @@ class _ConvolutionGradient(Function):
     def backward(ctx: Any, *cotangents: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         gradient, x, weight = ctx.saved_tensors
         along_x, along_weight = cotangents
-        of_gradient, of_x = None, None
+        of_gradient, of_x, of_weight = None, None, None
         if along_x is not None:
             of_gradient = _convolve(along_x, weight, ctx.geometry)
+            if ctx.weights_too and ctx.needs_input_grad[2]:
+                _, of_weight = _convolution_gradients(gradient, along_x, weight, ctx.geometry, mask=(False, True))
         if along_weight is not None:
             turned = _convolve(x, along_weight, ctx.geometry)
             of_gradient = turned if of_gradient is None else of_gradient.add_(turned)
             if ctx.needs_input_grad[1]:
                 of_x, _ = _convolution_gradients(gradient, x, along_weight, ctx.geometry, mask=(True, False))
-        return of_gradient, of_x, None, None, None
+        return of_gradient, of_x, of_weight, None, None
 
 
 class _BatchNorm(Function):

@@ -8,8 +8,8 @@ The leading ReLU of the convolutional operations is left to the caller, who comp
 says that the operation wants it.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +58,31 @@ def replicate(
     return x if copies == 1 else mixed_derivative.join([x] * copies)
 
 
+@runtime_checkable
+class PerCopy(Protocol):
+    """A layer with weights for each copy, edge-major in dimension 0, which can be evaluated for some of them."""
+
+    def of_copies(self, x: Tensor, kept: Sequence[int]) -> Tensor: ...
+
+
+def evaluate_copies(
+    layer: nn.Module, x: Float[Tensor, "batch channels height width"], kept: Sequence[int]
+) -> Float[Tensor, "batch outputs new_height new_width"]:
+    """Evaluate a layer for the copies `kept`; one that has no weights treats every channel alike, whosever it is."""
+    return layer.of_copies(x, kept) if isinstance(layer, PerCopy) else layer(x)
+
+
+class Layers(nn.Sequential):
+    """Layers one after the other, for all copies or for some of them."""
+
+    def of_copies(
+        self, x: Float[Tensor, "batch channels height width"], kept: Sequence[int]
+    ) -> Float[Tensor, "batch outputs new_height new_width"]:
+        for layer in self:
+            x = evaluate_copies(layer, x, kept)
+        return x
+
+
 class Operation(nn.Module):
     """o(x) = norm(body(x)), where x is rectified by the caller if `rectified`.
 
@@ -89,3 +114,15 @@ class Operation(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch outputs new_height new_width"]:
         return self.norm(self.body(replicate(x, self.copies)))
+
+    def of_copies(
+        self, x: Float[Tensor, "batch channels height width"], kept: Sequence[int]
+    ) -> Float[Tensor, "batch outputs new_height new_width"]:
+        """The body for the edges `kept` only, in that order: [N, C, H, W] -> [N, len(kept)·C, H', W'].
+
+        These are the edges' channels of `body(replicate(x, copies))`, not yet normalised, at the cost of these edges:
+        their filters are cut out of the grouped convolutions, and the others get no gradient but zero. With all edges
+        in order nothing is cut. A `shared` body yields its C channels once, as ever.
+        """
+        side_by_side = x if self.copies == 1 else replicate(x, len(kept))
+        return evaluate_copies(self.body, side_by_side, kept)

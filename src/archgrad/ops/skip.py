@@ -3,6 +3,8 @@
 Reference: arXiv:1806.09055, section 3.1, and the public code for the definition of the factorised reduction.
 """
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -29,18 +31,24 @@ class FactorizedReduction(nn.Module):
         if channels_out % 2:
             raise ValueError(f"channels: a factorised reduction needs an even number of channels, got {channels_out}.")
         self.copies = copies
-        self.straight = Convolution(channels_in, copies * channels_out // 2, 1, stride=2)
-        self.shifted = Convolution(channels_in, copies * channels_out // 2, 1, stride=2)
+        self.straight = Convolution(channels_in, copies * channels_out // 2, 1, stride=2, copies=copies)
+        self.shifted = Convolution(channels_in, copies * channels_out // 2, 1, stride=2, copies=copies)
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch outputs half_height half_width"]:
+        return self.of_copies(x, range(self.copies))
+
+    def of_copies(
+        self, x: Float[Tensor, "batch channels height width"], kept: Sequence[int]
+    ) -> Float[Tensor, "batch outputs half_height half_width"]:
+        """The reductions of the edges `kept` alone; all edges read one and the same x."""
         height, width = x.shape[-2:]
         moved = F.pad(x[:, :, 1:, 1:], (0, width % 2, 0, height % 2)) if height % 2 or width % 2 else x[:, :, 1:, 1:]
-        halves = self.straight(x), self.shifted(moved)
-        if self.copies == 1:
+        halves = self.straight.of_copies(x, kept), self.shifted.of_copies(moved, kept)
+        if len(kept) == 1:
             return join(halves)
-        parts = [half.chunk(self.copies, dim=1) for half in halves]
+        parts = [half.chunk(len(kept), dim=1) for half in halves]
         return join([part for edge in zip(*parts, strict=True) for part in edge])
 
 

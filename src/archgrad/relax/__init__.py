@@ -1,32 +1,35 @@
-"""Eq. 1: relaxations, logits to mixture weights, one file each, and penalties on mixtures.
+"""Eq. 1: relaxations, logits to mixture weights, one file each, and penalties on logits and mixtures.
 
 A relaxation is a callable (logits [*ensemble, edges, candidates], mask [edges, candidates]) -> mixture of the logits'
-shape; the dimensions of an ensemble are searches side by side. A relaxation that draws noise is `Sampled`.
+shape; the dimensions of an ensemble are searches side by side. A relaxation that draws noise is `Sampled`, one that
+changes during the search is `Scheduled`; the driver asks `during(progress)` first, and `at(seed)` of what that gives.
 """
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias, runtime_checkable
-
-from torch import Tensor
-
+from archgrad.relax.annealed import Annealed
+from archgrad.relax.decay import BetaDecay
+from archgrad.relax.dirichlet import Dirichlet, DirichletDistance
 from archgrad.relax.gumbel import Gumbel
-from archgrad.relax.penalties import Parsimony, Penalty, ZeroOneLoss
+from archgrad.relax.penalties import Parsimony, Penalty, Relaxed, ZeroOneLoss
+from archgrad.relax.relaxation import Relaxation, Sampled, Scheduled, is_one_hot
 from archgrad.relax.sigmoid import Sigmoid
 from archgrad.relax.softmax import Softmax
+from archgrad.relax.uniform_path import UniformPath
 
-Relaxation: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-
-
-@runtime_checkable
-class Sampled(Protocol):
-    """A relaxation with noise: `at(seed)` is the one with the noise of that seed, equal in all evaluations.
-
-    Called itself, it is the relaxation without noise, which mixtures are decoded with.
-    """
-
-    def __call__(self, logits: Tensor, mask: Tensor) -> Tensor: ...
-
-    def at(self, seed: int) -> Relaxation: ...
-
-
-__all__ = ["Gumbel", "Parsimony", "Penalty", "Relaxation", "Sampled", "Sigmoid", "Softmax", "ZeroOneLoss"]
+__all__ = [
+    "Annealed",
+    "BetaDecay",
+    "Dirichlet",
+    "DirichletDistance",
+    "Gumbel",
+    "Parsimony",
+    "Penalty",
+    "Relaxation",
+    "Relaxed",
+    "Sampled",
+    "Scheduled",
+    "Sigmoid",
+    "Softmax",
+    "UniformPath",
+    "ZeroOneLoss",
+    "is_one_hot",
+]

@@ -1,20 +1,30 @@
 """What a mixture costs beside the validation loss: pressure towards decided and towards short architectures.
 
-A penalty is a callable (mixture, groups) -> one number: the sum over the members of an ensemble, which do not see each
-other. It is added to the validation loss when the logits are updated.
+A penalty is a callable (relaxed) -> one number: the sum over the members of an ensemble, which do not see each other.
+It is added to the validation loss when the logits are updated.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
-from archgrad.arch import NONE, LogitGroup, Mixture
+from archgrad.arch import NONE, LogitGroup, Logits, Mixture
 from archgrad.checks import at_least
 
-Penalty: TypeAlias = Callable[[Mixture, Sequence[LogitGroup]], Tensor]
+
+class Relaxed(NamedTuple):
+    """What a penalty may look at: α, p, the groups, and the progress of the search from 0 to 1."""
+
+    logits: Logits
+    mixture: Mixture
+    groups: tuple[LogitGroup, ...]
+    progress: float = 0.0
+
+
+Penalty: TypeAlias = Callable[[Relaxed], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +39,14 @@ class ZeroOneLoss:
 
     weight: float = 1.0
 
+    citation: ClassVar[str] = "1911.12126"
+
     def __post_init__(self) -> None:
         at_least("weight", self.weight, 0)
 
-    def __call__(self, mixture: Mixture, groups: Sequence[LogitGroup]) -> Tensor:
+    def __call__(self, relaxed: Relaxed) -> Tensor:
+        mixture = relaxed.mixture
+        groups = [group for group in relaxed.groups if group.role == "operations"]
         masks = [group.mask_tensor(mixture[group.name].device) for group in groups]
         squares = [(mixture[group.name] - 0.5).square() * mask for group, mask in zip(groups, masks, strict=True)]
         count = sum(int(mask.sum()) for mask in masks)
@@ -58,7 +72,9 @@ class Parsimony:
         at_least("weight", self.weight, 0)
         at_least("base", self.base, 0)
 
-    def __call__(self, mixture: Mixture, groups: Sequence[LogitGroup]) -> Tensor:
+    def __call__(self, relaxed: Relaxed) -> Tensor:
+        mixture = relaxed.mixture
+        groups = [group for group in relaxed.groups if group.role == "operations"]
         totals = [(mixture[group.name] @ self._prices(group).to(mixture[group.name])).sum() for group in groups]
         return torch.stack(totals).sum()
 

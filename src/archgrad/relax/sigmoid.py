@@ -1,6 +1,7 @@
 """Eq. 1 with independent operations: p = σ(α), so that an edge may keep several or none."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +17,8 @@ class Sigmoid:
     >>> Sigmoid()(torch.zeros(1, 2), torch.tensor([[True, False]]))
     tensor([[0.5000, 0.0000]])
     """
+
+    citation: ClassVar[str] = "1911.12126"
 
     def __call__(
         self, logits: Float[Tensor, "*ensemble edges candidates"], mask: Bool[Tensor, "edges candidates"]

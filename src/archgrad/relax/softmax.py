@@ -1,6 +1,7 @@
 """Eq. 1, continuous relaxation: p = softmax(α / τ) over the candidates that an edge has."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -25,6 +26,8 @@ class Softmax:
     """
 
     temperature: float = 1.0
+
+    citation: ClassVar[str] = "1806.09055"
 
     def __post_init__(self) -> None:
         above("temperature", self.temperature, 0)

@@ -2,7 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from archgrad.genotype import CONV_CELL, RECURRENT_CELL, TRELLIS, Cell, Genotype
+from archgrad.arch import NONE
+from archgrad.genotype import CONV_CELL, NASBENCH201, RECURRENT_CELL, TRELLIS, Cell, Genotype
 from archgrad.report.expressions import draw_expression
 from archgrad.report.graph import (
     MARGIN,
@@ -24,6 +25,7 @@ KINDS = {
     "separable": "#0072B2",
     "dilated": "#CC79A7",
     "atrous": "#E69F00",
+    "convolution": "#56B4E9",
     "pooling": "#D55E00",
     "skip": "#009E73",
     "other": "#7A5C00",
@@ -31,7 +33,7 @@ KINDS = {
 }
 """The colour of each kind of edge, from the palette of Okabe and Ito, which the colour-blind can tell apart.
 
-Dilated convolutions are separable ones, atrous ones are full.
+Dilated convolutions are separable ones, atrous ones and those that are just called so are full.
 """
 
 INITIAL = "initial state"
@@ -58,10 +60,11 @@ ACTIVATIONS = {
 def kind_of(operation: str) -> str:
     """Return the kind of an operation, a key of `KINDS`.
 
-    >>> [kind_of(name) for name in ("sep_conv_3x3", "atrous_conv_5x5", "max_pool_3x3", "identity", "conv_7x1_1x7")]
-    ['separable', 'atrous', 'pooling', 'skip', 'other']
+    >>> [kind_of(name) for name in ("sep_conv_3x3", "nor_conv_3x3", "max_pool_3x3", "identity", "conv_7x1_1x7")]
+    ['separable', 'convolution', 'pooling', 'skip', 'other']
     """
-    for start, kind in (("sep_", "separable"), ("dil_", "dilated"), ("atrous_", "atrous")):
+    starts = {"sep_": "separable", "dil_": "dilated", "atrous_": "atrous", "nor_": "convolution"}
+    for start, kind in starts.items():
         if operation.startswith(start):
             return kind
     if "pool" in operation:
@@ -75,7 +78,8 @@ def draw_cell(cell: Cell, space: str = CONV_CELL) -> Figure:
     Two inputs are those of a convolutional cell, states 0 and 1, drawn as c_{k-2} and c_{k-1}; the output is c_k. In a
     recurrent cell, x_t and h_{t-1} lead to state 0, and the mean of the outputs is h_t. In a trellis, states 0 and 1
     are H^{l-1} and H^{l-2}, and the output is H^l. The other states have their numbers in the genotype. States that are
-    no output have no edge to it.
+    no output have no edge to it. A cell of NAS-Bench-201 has `none` written out: edges with it are left out here, and a
+    state without another edge is said to be 0.
 
     Args:
         cell: the cell.
@@ -129,7 +133,11 @@ def _scene(cell: Cell, space: str) -> Scene:
         Arrow(edge.source, target, edge.operation, kind_of(edge.operation))
         for target, edges in enumerate(cell.nodes, start=cell.inputs)
         for edge in edges
+        if space != NASBENCH201 or edge.operation != NONE
     ]
+    reached = {arrow.target for arrow in arrows}
+    for state in set(range(cell.inputs, len(states) - 1)) - reached:  # nothing but `none` leads there
+        states[state] = State(f"{state} = 0", late=True)
     arrows += [Arrow(state, len(states) - 1, None, OUTPUT) for state in cell.outputs]
     return make_scene(states, arrows)
 

@@ -12,18 +12,26 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator
 
 from archgrad.arch import NONE, LogitGroup
 from archgrad.checks import one_of
-from archgrad.report.style import GREY, INK, PAGE, PALETTE, make_figure, say, tidy
+from archgrad.report.style import (
+    GREY,
+    INK,
+    PAGE,
+    PALETTE,
+    STYLES,
+    draw_line,
+    logarithmic_if_wide,
+    make_figure,
+    number,
+    say,
+    tidy,
+)
 from archgrad.spaces.trellis.plan import FIRST_STRIDE, MOVES
 
-STYLES = ("-", "--", ":", "-.")
 PARTS = {"train": PALETTE[0], "validation": PALETTE[1], "test": PALETTE[2]}
-FEW = 15
-"""Up to this many epochs, each is marked."""
-
 PANEL = (1.75, 1.15)
 GAP = (0.18, 0.42)
 LOWEST = 0.85
@@ -67,8 +75,8 @@ def measured(record: Mapping[str, Any], part: str, quantity: str) -> float:
     value = record.get(f"{part}_{quantity}")
     if value is None and quantity == "perplexity":
         with np.errstate(over="ignore"):
-            return float(np.exp(_number(record.get(f"{part}_loss"))))
-    return _number(value)
+            return float(np.exp(number(record.get(f"{part}_loss"))))
+    return number(value)
 
 
 def draw_history(history: Sequence[Mapping[str, Any]], quantities: Sequence[str] = ("loss", "accuracy")) -> Figure:
@@ -114,26 +122,21 @@ def _draw_quantity(axes: Axes, history: Sequence[Mapping[str, Any]], name: str) 
         finite = values[np.isfinite(values)]
         if finite.size:
             label = f"{part}, last {finite[-1]:.{quantity.digits}f}{quantity.unit}"
-            _line(axes, epochs, values, color=colour, linewidth=1.6, label=label)
+            draw_line(axes, epochs, values, color=colour, linewidth=1.6, label=label)
             drawn.append(finite)
     if not drawn:
         say(axes, f"no finite {quantity.name}")
         return
     joined = np.concatenate(drawn)
-    if joined.min() > 0 and joined.max() > quantity.wide * joined.min():
-        axes.set_yscale("log")
-        if joined.max() < 1e3 * joined.min():
-            # Few decades have few ticks of their own.
-            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axes.yaxis.set_minor_formatter(NullFormatter())
+    logarithmic_if_wide(axes, joined, quantity.wide)
     axes.legend(fontsize=8, frameon=False, loc="best")
 
 
 def draw_mixture(mixtures: Sequence[Float[np.ndarray, "edges candidates"]], group: LogitGroup) -> Figure:
     """Draw the mixture weights p over the epochs: one panel per edge, one line per candidate that the edge has.
 
-    The rows of a trellis are nodes: their panels stand in a column for each layer and a row for each stride.
+    The rows of a trellis are nodes: their panels stand in a column for each layer and a row for each stride. So are
+    those of a group whose candidates are edges: a line is the weight of the edge from a state.
 
     Args:
         mixtures: the weights [edges, candidates] after each epoch, from epoch 1.
@@ -267,7 +270,7 @@ def _cell_grid(group: LogitGroup) -> _Grid:
     """A row per target, or full rows where a target has too many edges."""
     targets = sorted({target for _, target in group.edges})
     entering = {target: group.entering(target) for target in targets}
-    if len(targets) < 2 or max(map(len, entering.values())) > MOST or len(group.edges) <= 5:
+    if group.role == "edges" or len(targets) < 2 or max(map(len, entering.values())) > MOST or len(group.edges) <= 5:
         columns = 5 if len(group.edges) <= 25 else MOST
         places = [divmod(edge, columns) for edge in range(len(group.edges))]
     else:
@@ -294,13 +297,15 @@ def _panel(
     epochs = [float(epoch) for epoch in range(1, len(weights) + 1)]
     for place, candidate in enumerate(group.candidates):
         if group.mask[edge, place]:
-            _line(axes, epochs, weights[:, place], label=candidate, linewidth=1.4, **_look(candidate, place))
+            draw_line(axes, epochs, weights[:, place], label=candidate, linewidth=1.4, **_look(candidate, place))
     axes.tick_params(labelleft=outer[0], labelbottom=outer[1], labelsize=8)
     if outer[1]:
         axes.set_xlabel("epoch", fontsize=8, labelpad=1)
     source, target = group.edges[edge]
     if is_trellis(group):
         _head(axes, source, target, left=outer[0])
+    elif group.role == "edges":
+        axes.set_title(f"into {target}", fontsize=9, color=INK, pad=3)
     else:
         axes.set_title(f"{source}→{target}", fontsize=9, color=INK, pad=3)
 
@@ -317,6 +322,8 @@ def _head(axes: Axes, layer: int, level: int, *, left: bool) -> None:
 
 def _names(group: LogitGroup) -> list[str]:
     """What the candidates are called in the legend."""
+    if group.role == "edges":
+        return [f"from {candidate}" for candidate in group.candidates]
     return [f"{candidate} the stride" for candidate in group.candidates] if is_trellis(group) else [*group.candidates]
 
 
@@ -339,17 +346,6 @@ def _legend(figure: Figure, group: LogitGroup, columns: int, bottom: float) -> N
     )
 
 
-def _line(axes: Axes, epochs: Sequence[float], values: Float[np.ndarray, " epochs"], **style: Any) -> None:
-    """Draw a line over whole epochs; few points are marked, so that one alone is seen."""
-    axes.plot(
-        epochs, values, marker="o" if len(epochs) <= FEW else None, markersize=3 if len(epochs) > 1 else 5, **style
-    )
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
-    # Narrow margins keep an epoch 0, which there is not, off the axis.
-    margin = 0.015 * (epochs[-1] - epochs[0]) or 0.5
-    axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
-
-
 def _note(axes: Axes, x: float, y: float, text: str, *, above: bool) -> None:
     axes.annotate(
         text,
@@ -361,7 +357,3 @@ def _note(axes: Axes, x: float, y: float, text: str, *, above: bool) -> None:
         ha="center",
         va="bottom" if above else "top",
     )
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float | np.number) else math.nan

@@ -7,12 +7,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import sympy
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatterMathtext, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from archgrad.genotype import Genotype
-from archgrad.report.style import GREY, INK, PALETTE, make_figure, say, tidy
+from archgrad.report.style import GREY, INK, PALETTE, cut, logarithmic, make_figure, on_axis, say, tidy
 
 
 @runtime_checkable
@@ -69,7 +68,7 @@ def draw_front(equations: Sequence[Equation], chosen: Equation) -> Figure:
     if not any(math.isfinite(loss) for loss in losses):
         say(axes, "no finite loss")
         return figure
-    floor = _logarithmic(axes, losses)
+    floor = logarithmic(axes, losses)
     complexities = [float(equation.complexity) for equation in equations]
     series = (
         ("training", [equation.loss for equation in equations], PALETTE[0], "o"),
@@ -77,7 +76,7 @@ def draw_front(equations: Sequence[Equation], chosen: Equation) -> Figure:
     )
     for label, values, colour, marker in series:
         style = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1.2, "label": label}
-        axes.plot(complexities, _on_axis(values, floor), **style)
+        axes.plot(complexities, on_axis(values, floor), **style)
     mark = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
     axes.axvline(chosen.complexity, label=f"chosen, complexity {chosen.complexity}", gid="chosen", **mark)
     span = max(complexities) - min(complexities)
@@ -106,7 +105,7 @@ def draw_parity(
     axes = figure.add_axes((0.16, 0.13, 0.8, 0.82))
     tidy(axes)
     finite = np.isfinite(truth) & np.isfinite(predicted)
-    axes.set_xlabel(_name(target), fontsize=9, parse_math=False)
+    axes.set_xlabel(cut(target, 60), fontsize=9, parse_math=False)
     axes.set_ylabel("prediction", fontsize=9)
     if not finite.any():
         say(axes, "no finite prediction")
@@ -139,7 +138,7 @@ def draw_losses(losses: Sequence[float], title: str = "") -> Figure:
     figure = make_figure(7.0, 3.4)
     axes = figure.add_axes((0.12, 0.16, 0.83, 0.72))
     tidy(axes)
-    axes.set_title(_name(title, 110), fontsize=9, color=INK, loc="left", parse_math=False)
+    axes.set_title(cut(title, 110), fontsize=9, color=INK, loc="left", parse_math=False)
     axes.set_xlabel("round", fontsize=9)
     axes.set_ylabel("relative held-out loss", fontsize=9)
     values = [float(loss) for loss in losses]
@@ -147,51 +146,10 @@ def draw_losses(losses: Sequence[float], title: str = "") -> Figure:
     if not finite:
         say(axes, "no finite loss")
         return figure
-    floor = _logarithmic(axes, finite)
+    floor = logarithmic(axes, finite)
     rounds = [float(place) for place in range(1, len(values) + 1)]
     marker = "o" if len(rounds) <= 40 else None
-    axes.plot(rounds, _on_axis(values, floor), color=PALETTE[1], linewidth=1.4, marker=marker, markersize=3.5)
+    axes.plot(rounds, on_axis(values, floor), color=PALETTE[1], linewidth=1.4, marker=marker, markersize=3.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     axes.set_xlim(0.5, max(len(rounds) + 0.5, 2.0))
     return figure
-
-
-def _logarithmic(axes: Axes, losses: Sequence[float]) -> float:
-    """Make the axis logarithmic; return where zeros stand, below all other losses."""
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    positive = [loss for loss in finite if loss > 0]
-    low, high = (min(positive), max(positive)) if positive else (1.0, 1.0)
-    gap = max((high / low) ** 0.1, 4.0)
-    floor = low if len(positive) == len(finite) else low / gap
-    axes.set_yscale("log")
-    axes.set_ylim(floor / max(gap**0.4, 3.5), high * max(gap**0.4, 3.5))  # more than a decade: there is a tick
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(which="minor", length=0)
-    if floor == low:
-        return floor
-    axes.yaxis.set_major_formatter(_Above(floor) if positive else NullFormatter())
-    axes.axhline(floor, color=GREY, linewidth=0.8, linestyle=":", zorder=1)
-    beside = {"xycoords": axes.get_yaxis_transform(), "xytext": (-6, 0), "textcoords": "offset points"}
-    axes.annotate("0", (0, floor), ha="right", va="center", fontsize=8, color=INK, gid="zero", **beside)
-    return floor
-
-
-class _Above(LogFormatterMathtext):
-    """Names the ticks that are clear of the floor, which is called 0."""
-
-    def __init__(self, floor: float) -> None:
-        super().__init__(minor_thresholds=(0, 0))
-        self.floor = floor
-
-    def __call__(self, x: float, pos: int | None = None) -> str:
-        return super().__call__(x, pos) if x > 2 * self.floor else ""
-
-
-def _on_axis(losses: Sequence[float], floor: float) -> list[float]:
-    """Losses where they are drawn: zeros on the floor, a gap for what is not finite."""
-    return [max(float(loss), floor) if math.isfinite(loss) else math.nan for loss in losses]
-
-
-def _name(text: str, longest: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from archgrad.files import write_atomically
-from archgrad.genotype import RECURRENT_CELL, TRELLIS, Genotype
+from archgrad.genotype import NASBENCH201, RECURRENT_CELL, TRELLIS, Genotype
 from archgrad.report.cells import draw_genotype
 from archgrad.report.figures import encode_figure
 from archgrad.report.trellis import draw_trellis, levels_for
@@ -94,8 +94,8 @@ class Report:
     """What a report says.
 
     `summary` holds the key numbers as (name, value), `figures` pairs of caption and figure under `figures_title`;
-    `sections` come first. The page draws the `genotype` itself, unless it is given a `drawing` with its caption, and
-    prints it as text. `configuration` and `environment` may nest.
+    `sections` come first, `details` after those figures. The page draws the `genotype` itself, unless it is given a
+    `drawing` with its caption, and prints it as text. `configuration` and `environment` may nest.
     """
 
     title: str
@@ -108,6 +108,7 @@ class Report:
     sections: Sequence[Section] = ()
     drawing: tuple[str, Figure] | None = None
     figures_title: str = "Curves"
+    details: Sequence[Section] = ()
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -121,6 +122,7 @@ def _page(report: Report) -> str:
         *(_section(section.title, _parts(section)) for section in report.sections),
         _section(_heading(report.genotype), _genotype(report.genotype, report.drawing)),
         _section(report.figures_title, (_figure(caption, figure) for caption, figure in report.figures)),
+        *(_section(section.title, _parts(section)) for section in report.details),
         *(_section(table.title, [_table(table)]) for table in report.tables),
         _section(
             "Settings", [_settings("Configuration", report.configuration), _settings("Environment", report.environment)]
@@ -186,7 +188,7 @@ def _drawings(genotype: Genotype) -> list[tuple[str, Figure]]:
     """The cells and the path, as far as there are any; the text says also of a genotype without them what it is."""
     drawings = []
     if genotype.cells:
-        cells = "cell" if genotype.space in (RECURRENT_CELL, TRELLIS) else "cells"
+        cells = "cell" if genotype.space in (NASBENCH201, RECURRENT_CELL, TRELLIS) else "cells"
         drawings.append((f"The {cells} of the {genotype.space} genotype", draw_genotype(replace(genotype, path=()))))
     if genotype.path:
         drawn = draw_trellis(genotype.path, levels=levels_for(genotype.path))
@@ -213,6 +215,11 @@ def _states(genotype: Genotype) -> str:
             "H<sup>l−2</sup>, that of the layer before it; the states listed last make the output H<sup>l</sup>. "
             f"The path lists the level of each layer's stride: {_strides(genotype.path)}."
         )
+    if genotype.space == NASBENCH201:
+        return (
+            "State 0 is the input, and the last state is the output. Each further state is the sum of its edges; one "
+            "with none adds nothing and is left out of the drawing."
+        )
     return (
         "States are counted from the inputs on: 0 and 1 are c<sub>k−2</sub> and c<sub>k−1</sub>, the outputs of the "
         "two cells before."
@@ -225,15 +232,18 @@ def _strides(path: Sequence[int]) -> str:
 
 
 def _figure(caption: str, figure: Figure) -> str:
-    """A picture on a white card; where it does not fit, it shrinks to a legible size and then scrolls."""
+    """A picture on a white card, called by the first sentence of its caption, which may have more.
+
+    Where it does not fit, it shrinks to a legible size and then scrolls.
+    """
     picture = base64.b64encode(encode_figure(figure)).decode("ascii")
     width, height = (round(float(inches) * PIXELS_PER_INCH) for inches in figure.get_size_inches())
-    text = escape(caption)
+    text, name = escape(caption), caption.partition(". ")[0]
     image = (
-        f'<img alt="{text}" width="{width}" height="{height}" style="min-width: {round(0.55 * width)}px" '
+        f'<img alt="{escape(name)}" width="{width}" height="{height}" style="min-width: {round(0.55 * width)}px" '
         f'src="data:image/png;base64,{picture}">'
     )
-    return f"<figure>{_scroll('picture', caption, image)}<figcaption>{text}</figcaption></figure>"
+    return f"<figure>{_scroll('picture', name, image)}<figcaption>{text}</figcaption></figure>"
 
 
 def _scroll(kind: str, label: str, content: str) -> str:

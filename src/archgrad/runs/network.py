@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from archgrad.data.augment import Augmentation
-from archgrad.genotype import Genotype
+from archgrad.genotype import NASBENCH201, Genotype
 from archgrad.runs.folder import RunFolder
 from archgrad.runs.weights import read_moments, read_network, with_weights, write_network
 from archgrad.spaces.conv import ConvNetwork
 from archgrad.spaces.conv.network import check_genotype
+from archgrad.spaces.nasbench201 import NASBench201Network
 
 
 @dataclass(frozen=True)
 class SavedNetwork:
     """A network with what is needed to use it: how inputs are normalised and what the classes are called."""
 
-    network: ConvNetwork
+    network: ConvNetwork | NASBench201Network
     genotype: Genotype
     augmentation: Augmentation
     classes: tuple[str, ...]
@@ -24,7 +25,7 @@ class SavedNetwork:
 
 def save_network(
     folder: RunFolder,
-    network: ConvNetwork,
+    network: ConvNetwork | NASBench201Network,
     genotype: Genotype,
     *,
     size: dict[str, Any],
@@ -54,8 +55,12 @@ def load_network(path: str | Path) -> SavedNetwork:
 
 def _build(folder: Path, description: dict[str, Any]) -> SavedNetwork:
     genotype = Genotype.from_json(description["genotype"])
-    check_genotype(genotype)  # before the sizes, which differ from space to space
-    network = with_weights(ConvNetwork(genotype, **description["size"]), folder)
+    if genotype.space == NASBENCH201:
+        network = NASBench201Network(genotype, **description["size"])
+    else:
+        check_genotype(genotype)  # before the sizes, which differ from space to space
+        network = ConvNetwork(genotype, **description["size"])
+    network = with_weights(network, folder)
     mean, std = read_moments(description)
     augmentation = Augmentation(crop_padding=0, flip=False, mean=mean, std=std)
     return SavedNetwork(network, genotype, augmentation, tuple(description["classes"]))

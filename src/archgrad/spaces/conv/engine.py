@@ -1,48 +1,49 @@
 """The door behind which a relaxed cell is evaluated: inputs and mixture in, intermediate states out (Eq. 2 and 3).
 
-Two engines compute x_j = Σ_{i<j} Σ_o p_{ij,o} · o_ij(x_i). `PerEdge` is the equation to the letter, one operation per
-edge and candidate: the reference of the tests and of the benchmark. `Bundled`, the default, is the same sum in another
-order, with exact savings:
+Two engines compute x_j = Σ_{i<j} Σ_o p_{ij,o} · o_ij(x_i), and its variants (`archgrad.mixing`). `PerEdge` is the
+equation to the letter, one operation per edge and candidate: the reference of the tests and of the benchmark.
+`Bundled`, the default, is the same sum in another order, with exact savings:
 
 - what does not depend on the edge is computed once per state: ReLU, pooling with its normalisation, the identity;
 - `none` contributes nothing and is never evaluated;
 - the same operation on all edges that leave a state is one grouped computation, and all of them read, and keep for
   the backward pass, one and the same replicated state;
-- p_o is the scale of the operation's last normalisation, so that multiplying by it costs nothing;
-- edges into different nodes are accumulated as one tensor [N, K·C, H, W], from which each finished node is cut.
+- p_o is the scale of the operation's last normalisation, so that multiplying by it costs nothing, and so is β · p_o;
+- edges into different nodes are accumulated as one tensor [N, K·C, H, W], from which each finished node is cut;
+- channels that go past the mixture are summed and shuffled once per node, shuffling being linear.
 """
 
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from archgrad.arch import NONE, LogitGroup
+from archgrad.mixing import Mixing
 from archgrad.ops import BatchStatisticsNorm, Operation, convolutional_operation
 from archgrad.ops.mixed_derivative import join
-from archgrad.ops.operation import replicate
+from archgrad.spaces.conv.bundle import Bundle
+from archgrad.spaces.conv.mixed import Interior, Sums, auxiliary, drop, go_past, shuffle, shuffled
 from archgrad.spaces.conv.stem import apply_operation
 
 
-class PerEdge(nn.Module):
+class PerEdge(Interior):
     """One operation per edge and candidate, evaluated and weighted in turn, `none` included, as Eq. 2 is written.
 
     `strides[source]` is the stride of the edges that leave a state; inputs come first.
     """
 
-    def __init__(self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int) -> None:
-        super().__init__()
-        self.group = group
-        self.inputs = inputs
-        self.strides = tuple(strides)
+    def __init__(
+        self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int, mixing: Mixing | None = None
+    ) -> None:
+        super().__init__(group, channels, strides, inputs=inputs, mixing=mixing or Mixing())
         self.edges = nn.ModuleList(
             nn.ModuleDict(
                 {
                     name: convolutional_operation(
-                        name, channels, strides[source], norm=BatchStatisticsNorm, normalise_pooling=True
+                        name, self.selected, strides[source], norm=BatchStatisticsNorm, normalise_pooling=True
                     )
                     for name in choices
                     if name != NONE
@@ -50,137 +51,129 @@ class PerEdge(nn.Module):
             )
             for (source, _), choices in zip(group.edges, group.choices, strict=True)
         )
+        if self.mixing.auxiliary_skip:
+            self.auxiliary = nn.ModuleList(auxiliary(channels, strides[source]) for source, _ in group.edges)
 
     def forward(
         self,
         inputs: list[Float[Tensor, "batch channels height width"]],
         mixture: Float[Tensor, "edges candidates"],
+        edge_weights: Float[Tensor, " edges"] | None = None,
+        evaluated: list[list[bool]] | None = None,
     ) -> list[Float[Tensor, "batch channels node_height node_width"]]:
         states = list(inputs)
+        chosen = _chosen(mixture, evaluated, self.mixing)
         last = self.group.edges[-1][1]
         for target in range(self.inputs, last + 1):
-            mixed = [self._mixed_operation(row, states, mixture[row]) for row in self.group.entering(target)]
-            states.append(sum(mixed[1:], start=mixed[0]))
+            terms = []
+            for row in self.group.entering(target):
+                state = states[self.group.edges[row][0]]
+                term = self._edge(row, state, mixture[row], None if chosen is None else chosen[row])
+                terms.append(term if edge_weights is None else edge_weights[row] * term)
+                if self.auxiliary_weight:
+                    operation = cast(Operation, self.auxiliary[row])
+                    terms.append(self.auxiliary_weight * apply_operation(operation, state, relu(state)))
+            states.append(sum(terms[1:], start=terms[0]))
         return states[self.inputs :]
 
-    def _mixed_operation(self, row: int, states: list[Tensor], weights: Tensor) -> Tensor:
-        source, _ = self.group.edges[row]
-        state = states[source]
+    def _edge(self, row: int, state: Tensor, weights: Tensor, chosen: list[bool] | None) -> Tensor:
+        if self.selected == self.channels:
+            return self._mixed_operation(row, state, weights, chosen)
+        selected, passed = state[:, : self.selected], state[:, self.selected :]
+        mixed = self._mixed_operation(row, selected, weights, chosen)
+        past = go_past(passed, self.strides[self.group.edges[row][0]])
+        return shuffle(join([mixed, past]), self.mixing.partial_channels)
+
+    def _mixed_operation(self, row: int, state: Tensor, weights: Tensor, chosen: list[bool] | None) -> Tensor:
+        stride = self.strides[self.group.edges[row][0]]
         terms = []
         for column, name in enumerate(self.group.candidates):
             if name == NONE:
-                stride = self.strides[source]
                 terms.append(weights[column] * state[:, :, ::stride, ::stride].mul(0.0))
-            elif name in self.group.choices[row]:
-                operation = cast(nn.ModuleDict, self.edges[row])[name]
-                terms.append(weights[column] * apply_operation(cast(Operation, operation), state, relu(state)))
-        return sum(terms[1:], start=terms[0])
+            elif name in self.group.choices[row] and (chosen is None or chosen[column]):
+                operation = cast(Operation, cast(nn.ModuleDict, self.edges[row])[name])
+                y = apply_operation(operation, state, relu(state))
+                terms.append(weights[column] * (drop(y, self.skip_dropout) if operation.identity else y))
+        return sum(terms[1:], start=terms[0]) if terms else state[:, :, ::stride, ::stride].mul(0.0)
 
 
-class Bundled(nn.Module):
+class Bundled(Interior):
     """All edges that leave a state at once; the arguments are those of `PerEdge`, and so is the result."""
 
-    def __init__(self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int) -> None:
-        super().__init__()
-        self.inputs = inputs
-        self.channels = channels
-        self.bundles = nn.ModuleList(
-            Bundle(group, source, channels, stride) for source, stride in enumerate(strides) if group.leaving(source)
-        )
+    def __init__(
+        self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int, mixing: Mixing | None = None
+    ) -> None:
+        super().__init__(group, channels, strides, inputs=inputs, mixing=mixing or Mixing())
+        sources = [source for source in range(len(strides)) if group.leaving(source)]
+        self.bundles = nn.ModuleList(Bundle(group, source, self.selected, strides[source]) for source in sources)
+        if self.mixing.auxiliary_skip:
+            self.auxiliary = nn.ModuleList(
+                auxiliary(channels, strides[source], len(group.leaving(source))) for source in sources
+            )
 
     def forward(
         self,
         inputs: list[Float[Tensor, "batch channels height width"]],
         mixture: Float[Tensor, "edges candidates"],
+        edge_weights: Float[Tensor, " edges"] | None = None,
+        evaluated: list[list[bool]] | None = None,
     ) -> list[Float[Tensor, "batch channels node_height node_width"]]:
+        weights = mixture if edge_weights is None else mixture * edge_weights[:, None]
+        chosen = _chosen(mixture, evaluated, self.mixing)
         nodes: list[Tensor] = []
         pending: Tensor | None = None
-        for source, bundle in enumerate(self.bundles):
+        paths, passed, skips = Sums(), Sums(), Sums()
+        for source, bundle in enumerate(cast(list[Bundle], self.bundles)):
             state = inputs[source] if source < self.inputs else nodes[source - self.inputs]
-            contribution = bundle(state, mixture)
-            pending = contribution if pending is None else pending + contribution
-            assert pending is not None
+            if self.auxiliary_weight:
+                self._skip(source, state, skips)
+            if self.selected < self.channels:
+                state, past = state.split([self.selected, self.channels - self.selected], dim=1)
+                self._pass(source, past, passed, edge_weights)
+            if chosen is None:
+                contribution = bundle(state, weights, self.skip_dropout)
+                pending = contribution if pending is None else pending + contribution
+            else:
+                paths.to_each(bundle.of_paths(state, weights, chosen, self.skip_dropout))
             if source >= self.inputs - 1:  # all edges into the first pending node are summed up
-                # `split` rather than two slices: its gradient is one concatenation instead of two paddings and a sum.
-                node, pending = pending.split([self.channels, pending.shape[1] - self.channels], dim=1)
-                nodes.append(node)
+                if pending is not None:
+                    # `split` rather than two slices: its gradient is one concatenation, not two paddings and a sum.
+                    node, pending = pending.split([self.selected, pending.shape[1] - self.selected], dim=1)
+                else:
+                    node = paths.next()
+                    node = bundle.zeros(state, 1) if node is None else node
+                nodes.append(self._node(node, passed.next(), skips.next()))
         return nodes
 
+    def _skip(self, source: int, state: Tensor, skips: Sums) -> None:
+        """Add b · (1 − t) · skip(x) to what the nodes ahead get beside their mixtures."""
+        operation = cast(Operation, self.auxiliary[source])
+        if operation.identity:
+            skips.to_all(self.auxiliary_weight * state)
+        else:
+            edges = len(self.group.leaving(source))
+            body = operation.of_copies(relu(state), range(edges))
+            scale = body.new_full((body.shape[1],), self.auxiliary_weight)
+            skips.to_each(operation.norm(body, scale).chunk(edges, dim=1))
 
-class Bundle(nn.Module):
-    """Σ_o p_o · o(x) for the K edges that leave one state: [N, C, H, W] -> [N, K·C, H', W'], edges by target."""
+    def _pass(self, source: int, passed: Tensor, sums: Sums, edge_weights: Tensor | None) -> None:
+        """Add the channels that go past the mixture, once for all edges that leave the state."""
+        past = go_past(passed, self.strides[source])
+        if edge_weights is None:
+            sums.to_all(past)
+        else:
+            sums.to_each([edge_weights[row] * past for row in self.group.leaving(source)])
 
-    rows: Tensor
+    def _node(self, mixed: Tensor, passed: Tensor | None, skips: Tensor | None) -> Tensor:
+        node = mixed if passed is None else shuffled(mixed, passed)
+        return node if skips is None else node + skips
 
-    def __init__(self, group: LogitGroup, source: int, channels: int, stride: int) -> None:
-        super().__init__()
-        rows = group.leaving(source)
-        self.edges = len(rows)
-        self.channels = channels
-        self.stride = stride
-        self.register_buffer("rows", torch.tensor(rows), persistent=False)
-        members = {
-            name: [edge for edge, row in enumerate(rows) if name in group.choices[row]]
-            for name in group.candidates
-            if name != NONE
-        }
-        self.members = {name: edges for name, edges in members.items() if edges}
-        self.columns = {name: group.candidates.index(name) for name in self.members}
-        self.operations = nn.ModuleDict(
-            {
-                name: convolutional_operation(
-                    name, channels, stride, norm=BatchStatisticsNorm, copies=len(edges), normalise_pooling=True
-                )
-                for name, edges in self.members.items()
-            }
-        )
 
-    def forward(
-        self, state: Float[Tensor, "batch channels height width"], mixture: Float[Tensor, "edges candidates"]
-    ) -> Float[Tensor, "batch bundled new_height new_width"]:
-        operations = cast(dict[str, Operation], self.operations)
-        rectified = relu(state)
-        weights = mixture.index_select(0, self.rows).unbind(dim=1)
-        side_by_side = {
-            copies: replicate(rectified, copies) for copies in {operation.copies for operation in operations.values()}
-        }
-        total: Tensor | None = None
-        shared: list[tuple[str, Tensor]] = []
-        for name, operation in operations.items():
-            if operation.shared:
-                shared.append((name, apply_operation(operation, state, rectified)))
-                continue
-            body = operation.body(side_by_side[operation.copies])
-            scale = self._of_members(name, weights).repeat_interleave(self.channels)
-            mixed = self._spread(operation.norm(body, scale), self.members[name])
-            total = mixed if total is None else total + mixed
-        if shared:
-            mixed = join([self._mix_shared(edge, shared, weights) for edge in range(self.edges)])
-            total = mixed if total is None else total + mixed
-        return self._zeros(state, self.edges) if total is None else total
-
-    def _of_members(self, name: str, weights: tuple[Tensor, ...]) -> Tensor:
-        """The mixture weights of a candidate on the edges that have it."""
-        column, members = weights[self.columns[name]], self.members[name]
-        return column if len(members) == self.edges else column[members]
-
-    def _mix_shared(self, edge: int, shared: list[tuple[str, Tensor]], weights: tuple[Tensor, ...]) -> Tensor:
-        """Σ_o p_o · o(x) over the candidates without parameters, for one edge."""
-        terms = [weights[self.columns[name]][edge] * x for name, x in shared if edge in self.members[name]]
-        return sum(terms[1:], start=terms[0]) if terms else torch.zeros_like(shared[0][1])
-
-    def _spread(self, x: Tensor, members: list[int]) -> Tensor:
-        """Put the channels of the edges that have a candidate into their place among all edges, zeros elsewhere."""
-        if len(members) == self.edges:
-            return x
-        parts = dict(zip(members, x.chunk(len(members), dim=1), strict=True))
-        zeros = torch.zeros_like(next(iter(parts.values())))
-        return join([parts.get(edge, zeros) for edge in range(self.edges)])
-
-    def _zeros(self, state: Tensor, edges: int) -> Tensor:
-        """What a bundle yields whose edges have no candidate but `none`."""
-        zeros = state[:, :, :: self.stride, :: self.stride].mul(0.0)
-        return join([zeros] * edges)
+def _chosen(mixture: Tensor, evaluated: list[list[bool]] | None, mixing: Mixing) -> list[list[bool]] | None:
+    """Which candidates of which edges are evaluated, read from the mixture where nobody has; None means all."""
+    if not mixing.one_path:
+        return None
+    return mixture.detach().ne(0).tolist() if evaluated is None else evaluated
 
 
 ENGINES = {"bundled": Bundled, "per_edge": PerEdge}

@@ -1,7 +1,7 @@
 """The convolutional space of DARTS as a table: inputs, nodes, candidates, strides, and how many edges a node keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,8 +9,17 @@ from archgrad.arch import LogitGroup, Mixture
 from archgrad.checks import one_of, whole
 from archgrad.decode import uniform
 from archgrad.genotype import CONV_CELL, Cell, Edge, Genotype
+from archgrad.mixing import Mixing
 from archgrad.ops import DARTS_CANDIDATES, check_candidates
+from archgrad.spaces.conv.coding import (
+    check_decoder,
+    decode_edges,
+    encode_cells,
+    narrowed_choices,
+    with_edge_weights,
+)
 from archgrad.spaces.conv.engine import ENGINES
+from archgrad.spaces.conv.mixed import check_partial_channels
 from archgrad.spaces.conv.network import ConvNetwork
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS
 from archgrad.spaces.conv.supernet import ConvSupernet
@@ -33,7 +42,9 @@ class ConvCellSpace:
 
     `choices` narrows single edges: {"normal": {(source, target): ("none", "skip_connect")}}, where 0 and 1 are the
     inputs and 2 is the first intermediate state. `stem` is "cifar" or "imagenet" (stride 8 before the first cell).
-    `edges_per_node` is how many incoming edges a node keeps in decoding; one that has fewer keeps all.
+    `edges_per_node` is how many incoming edges a node keeps in decoding; one that has fewer keeps all. `mixing` says
+    what methods change about the mixture; with edge normalisation there are two more groups of logits, "normal_edges"
+    and "reduce_edges", [nodes, states].
 
     Reference: arXiv:1806.09055, sections 2.1 and 3.1.
 
@@ -43,7 +54,8 @@ class ConvCellSpace:
 
     Raises:
         ValueError: an unknown or doubled candidate (the message names the nearest), an empty list, a size below its
-            minimum, or an odd number of channels, which a factorised reduction cannot halve.
+            minimum, an odd number of channels, which a factorised reduction cannot halve, or partial channels that do
+            not divide the channels.
     """
 
     channels: int = 16
@@ -55,6 +67,7 @@ class ConvCellSpace:
     candidates: tuple[str, ...] = DARTS_CANDIDATES
     choices: Choices = field(default_factory=dict)
     stem: str = "cifar"
+    mixing: Mixing = field(default_factory=Mixing)
 
     def __post_init__(self) -> None:
         whole("channels", self.channels, 2)
@@ -67,9 +80,10 @@ class ConvCellSpace:
         whole("edges_per_node", self.edges_per_node, 1)
         one_of("stem", self.stem, STEMS)
         check_candidates(self.candidates)
+        check_partial_channels(self.mixing.partial_channels, self.channels)  # twice the channels in reductions: even
         for kind in self.choices:
             one_of("choices", kind, (NORMAL, REDUCE))
-        for group in self.groups:
+        for group in self._cell_groups:
             uniform(np.random.default_rng(0), group, self.edges_per_node)  # every node needs an operation
 
     @property
@@ -84,7 +98,11 @@ class ConvCellSpace:
 
     @property
     def groups(self) -> tuple[LogitGroup, ...]:
-        """The logits of the normal and of the reduction cell."""
+        """The logits of the normal and of the reduction cell, and with edge normalisation those of their edges."""
+        return with_edge_weights(self._cell_groups) if self.mixing.edge_normalisation else self._cell_groups
+
+    @property
+    def _cell_groups(self) -> tuple[LogitGroup, ...]:
         return tuple(
             LogitGroup.dense(
                 kind, inputs=2, nodes=self.nodes, candidates=self.candidates, choices=self.choices.get(kind)
@@ -96,16 +114,62 @@ class ConvCellSpace:
         """Make the relaxed network; `engine` is "bundled" (fast) or "per_edge" (the equation to the letter)."""
         return ConvSupernet(self, engine=one_of("engine", engine, ENGINES))
 
+    def mixed(self, mixing: Mixing) -> "ConvCellSpace":
+        """The same space with another mixing.
+
+        Raises:
+            ValueError: partial channels that do not divide the channels.
+        """
+        return replace(self, mixing=mixing)
+
+    def narrowed(
+        self, choices: Mapping[str, tuple[tuple[str, ...], ...]], *, layers: int | None = None
+    ) -> "ConvCellSpace":
+        """The space in which each edge keeps the candidates listed for it, by group and row, with `layers` cells.
+
+        Logits keep their shapes; what is not listed is masked. A group that is not listed stays as it is.
+
+        >>> kept = {"normal": (("none", "skip_connect"), ("sep_conv_3x3",))}
+        >>> space = ConvCellSpace(nodes=1).narrowed(kept, layers=11)
+        >>> space.layers, space.groups[0].choices
+        (11, (('none', 'skip_connect'), ('sep_conv_3x3',)))
+
+        Raises:
+            ValueError: an unknown group, another number of rows, a candidate that an edge does not have, or a node left
+                without an operation.
+        """
+        kept = narrowed_choices(self._cell_groups, choices)
+        return replace(self, choices=kept, layers=self.layers if layers is None else layers)
+
+    def check_decoder(self, decoder: Decoder) -> None:
+        """Raise a ValueError unless a rule of decoding finds edges of cells, as `top_k` does and `viterbi` does not."""
+        check_decoder(decoder)
+
     def decode(self, mixture: Mixture, decoder: Decoder) -> Genotype:
-        """Decode the mixture of both groups with a rule of `archgrad.decode`."""
-        arrays = {name: weights.detach().cpu().numpy() for name, weights in mixture.items()}
+        """Decode the mixture of both groups with a rule of `archgrad.decode`, by β · p with edge normalisation.
+
+        Raises:
+            ValueError: the rule does not decode edges, or refuses the mixture.
+        """
         return self._genotype(
-            {group.name: decoder(arrays[group.name], group, self.edges_per_node) for group in self.groups}
+            {group.name: decode_edges(mixture, group, decoder, keep=self.edges_per_node) for group in self._cell_groups}
         )
+
+    def encode(self, genotype: Genotype) -> Mixture:
+        """The mixture of hard choices that decodes to a genotype: one-hot rows, [edges, candidates], float32, CPU.
+
+        An edge that is not kept has 1 on `none`, or zeros where it has no `none`. With edge normalisation the kept
+        edges of a node share its weight equally.
+
+        Raises:
+            ValueError: the genotype has an edge or an operation that the space does not have.
+        """
+        return encode_cells(genotype, self.groups)
 
     def random_genotype(self, generator: np.random.Generator) -> Genotype:
         """Draw cells uniformly: the baseline that a search has to beat."""
-        return self._genotype({group.name: uniform(generator, group, self.edges_per_node) for group in self.groups})
+        groups = self._cell_groups
+        return self._genotype({group.name: uniform(generator, group, self.edges_per_node) for group in groups})
 
     def network(
         self,

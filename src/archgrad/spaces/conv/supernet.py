@@ -1,15 +1,18 @@
 """The relaxed network: every edge of every cell is a mixture of all candidates (arXiv:1806.09055, section 2)."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.arch import LogitGroup
+from archgrad.arch import LogitGroup, OperationKey, Slice
+from archgrad.mixing import Mixing
 from archgrad.ops import BatchStatisticsNorm
 from archgrad.ops.mixed_derivative import join
-from archgrad.spaces.conv.engine import ENGINES
+from archgrad.spaces.conv.interior import cell_weights, interior
+from archgrad.spaces.conv.operations import adopt, operations_of
 from archgrad.spaces.conv.plan import CellPlan, stack
 from archgrad.spaces.conv.stem import CellInputs, Stem
 
@@ -24,44 +27,80 @@ def _affine_norm(channels: int) -> BatchStatisticsNorm:
 class RelaxedCell(nn.Module):
     """Eq. 3: two inputs, intermediate states x_j = Σ_{i<j} ō_ij(x_i), output their concatenation."""
 
-    def __init__(self, group: LogitGroup, plan: CellPlan, *, nodes: int, engine: str) -> None:
+    def __init__(self, group: LogitGroup, plan: CellPlan, *, nodes: int, engine: str, mixing: Mixing) -> None:
         super().__init__()
         self.kind = plan.kind
         self.adapt = CellInputs(plan, norm=BatchStatisticsNorm)
         strides = (plan.input_stride,) * 2 + (1,) * (nodes - 1)
-        self.interior = ENGINES[engine](group, plan.channels, strides, inputs=2)
+        self.interior = interior(group, plan.channels, strides, inputs=2, engine=engine, mixing=mixing)
 
     def forward(
         self,
         before: Float[Tensor, "batch channels_0 height_0 width_0"],
         previous: Float[Tensor, "batch channels_1 height width"],
         mixture: Float[Tensor, "edges candidates"],
+        edge_weights: Float[Tensor, " edges"] | None = None,
+        evaluated: list[list[bool]] | None = None,
     ) -> Float[Tensor, "batch channels new_height new_width"]:
-        return join(self.interior(self.adapt(before, previous), mixture))
+        return join(self.interior(self.adapt(before, previous), mixture, edge_weights, evaluated))
 
 
 class ConvSupernet(nn.Module):
     """Stem, relaxed cells, global average pool, linear classifier: forward(images, mixture) -> class scores.
 
-    The mixture maps each group to its weights p, [edges, candidates]: an argument, never a parameter. No forward pass
-    leaves a trace, since normalisation is by batch statistics.
+    The mixture maps each group to its weights p, [edges, candidates]: an argument, never a parameter. A leading
+    dimension, [cells, edges, candidates], gives each cell of the group weights of its own. No forward pass leaves a
+    trace, since normalisation is by batch statistics.
+
+    `progress` t in [0, 1] is how far the search is: auxiliary skips and dropout on skips fade with it, if the space's
+    mixing has them. That dropout is the one thing which the mode of evaluation (`eval`) switches off.
     """
 
     def __init__(self, space: "ConvCellSpace", *, engine: str = "bundled") -> None:
         super().__init__()
-        groups = {group.name: group for group in space.groups}
-        plans = stack(space.channels, space.layers, stem=space.stem, outputs=dict.fromkeys(groups, space.nodes))
+        kinds = [group for group in space.groups if group.role == "operations"]
+        self.groups = {group.name: group for group in kinds}
+        self.mixing = space.mixing
+        plans = stack(space.channels, space.layers, stem=space.stem, outputs=dict.fromkeys(self.groups, space.nodes))
         self.stem = Stem(space.stem, space.in_channels, space.channels, norm=_affine_norm)
         self.cells = nn.ModuleList(
-            RelaxedCell(groups[plan.kind], plan, nodes=space.nodes, engine=engine) for plan in plans
+            RelaxedCell(self.groups[plan.kind], plan, nodes=space.nodes, engine=engine, mixing=space.mixing)
+            for plan in plans
         )
+        self.cell_groups = tuple(plan.kind for plan in plans)
         self.classifier = nn.Linear(space.nodes * plans[-1].channels, space.num_classes)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+    @property
+    def progress(self) -> float:
+        """How far the search is, from 0 to 1."""
+        return next(iter(self._cells)).interior.progress
+
+    @progress.setter
+    def progress(self, value: float) -> None:
+        for cell in self._cells:
+            cell.interior.progress = value
+
+    @property
+    def _cells(self) -> Iterable[RelaxedCell]:
+        return cast(Iterable[RelaxedCell], self.cells)
 
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: dict[str, Tensor]
     ) -> Float[Tensor, "batch classes"]:
+        weights = {
+            kind: iter(cell_weights(mixture, group, self.cell_groups.count(kind), mixing=self.mixing))
+            for kind, group in self.groups.items()
+        }
         before, previous = self.stem(images)
-        for cell in cast(list[RelaxedCell], self.cells):
-            before, previous = previous, cell(before, previous, mixture[cell.kind])
+        for cell in self._cells:
+            before, previous = previous, cell(before, previous, *next(weights[cell.kind]))
         return self.classifier(previous.mean(dim=(2, 3)))
+
+    def operations(self) -> dict[OperationKey, tuple[Slice, ...]]:
+        """Which rows (dimension 0) of which parameters belong to a candidate of an edge of a cell."""
+        return operations_of(self)
+
+    def adopt(self, other: nn.Module) -> None:
+        """Copy the weights of another supernet of this kind, those that both have."""
+        adopt(self, other)

@@ -19,7 +19,12 @@ from torch.nn.functional import relu
 from torch.utils.checkpoint import checkpoint
 
 from archgrad.arch import LogitGroup
-from archgrad.autodiff import mixed_derivatives, mixed_derivatives_wanted
+from archgrad.autodiff import (
+    mixed_derivatives,
+    mixed_derivatives_wanted,
+    second_derivatives,
+    weight_derivatives_wanted,
+)
 from archgrad.ops import BatchStatisticsNorm
 from archgrad.ops.convolution import Convolution
 from archgrad.ops.mixed_derivative import join
@@ -217,12 +222,13 @@ class TrellisSupernet(nn.Module):
         # The second evaluation happens when a caller's `functional_call` and context are long over: both are kept.
         parameters: dict[str, Tensor] = dict(module.named_parameters())
         wanted = mixed_derivatives_wanted()
+        again = second_derivatives if weight_derivatives_wanted() else mixed_derivatives
 
         def evaluate(states: list[Tensor], before: Tensor, weights: list[Tensor], mixture: Tensor) -> Tensor:
             arguments = (states, before, weights)
             if not wanted:
                 return functional_call(module, parameters, arguments, {"mixture": mixture, "size": size})
-            with mixed_derivatives():
+            with again():
                 return functional_call(module, parameters, arguments, {"mixture": mixture, "size": size})
 
         return cast(
