@@ -5,7 +5,7 @@ A reduced macro that two cores can bear (C=8, one cell between two residual bloc
 cell's test accuracy after 200 epochs and its rank among all 15,625 are read from the table; beside them stand random
 search and regularised evolution, which see the table's validation accuracy after 12 epochs.
 
-    python benchmarks/nasbench201.py [--methods NAME …] [--seeds 0 1 2] [--epochs 10] [--out runs/nasbench201]
+    python benchmarks/nasbench201.py [--methods NAME …] [--seeds 0 1 2] [--epochs 5] [--out runs/nasbench201]
 
 What is there already in the output folder is not computed again; the table (`table.md`) and two pictures come there.
 """
@@ -44,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("runs/nasbench201"))
     options = parser.parse_args()
     shared = Path(os.environ.get("ARCHGRAD_DATA", "../shared/data"))

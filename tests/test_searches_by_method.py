@@ -9,9 +9,10 @@ import torch
 from archgrad import Searcher, SearchSettings, search
 from archgrad.data import Augmentation, Stream
 from archgrad.genotype import Genotype
+from archgrad.hypergrad import Unrolled
 from archgrad.methods import METHODS, Method, darts, darts_pt, drnas, oles, p_darts, pc_darts, random_weight_sharing
 from archgrad.mixing import Mixing
-from archgrad.relax import Annealed, Softmax
+from archgrad.relax import Annealed, BetaDecay, Softmax
 from archgrad.stability import EigenvalueGrowth, SkipCount
 from archgrad.stages import Stage
 
@@ -212,8 +213,17 @@ def test_the_selection_leaves_the_state_as_it_was(wholes):
         (lambda: replace(METHODS["gdas"], alignment=METHODS["lambda-darts"].alignment), "alignment: .*one_path"),
         (lambda: replace(METHODS["gdas"], freezing=METHODS["oles"].freezing), "freezing: .*one_path"),
         (lambda: replace(darts(), stages=(Stage(share=0.5),)), "stages: .*sum to 1"),
-        (lambda: replace(darts(), stages=(Stage(share=0.5, keep=2), Stage(share=0.5, keep=3))), r"stages\[1\].keep"),
+        (
+            lambda: replace(darts(), stages=(Stage(share=0.5), Stage(share=0.25, keep=2), Stage(share=0.25, keep=3))),
+            r"stages\[2\].keep",
+        ),
         (lambda: replace(darts(), hypergradient=None, penalties=METHODS["fair-darts"].penalties), "penalties: .*never"),
+        (lambda: replace(darts(), stages=(Stage(share=1.0, keep=3),)), r"stages\[0\].keep: 3 .*later stage"),
+        (lambda: replace(darts(), hypergradient=None), "hypergradient: None .*selection"),
+        (lambda: replace(darts(), decoder="top_k"), r"decoder: must be .*top_k, got 'top_k'"),
+        (lambda: replace(darts(), hypergradient=Unrolled), r"hypergradient: must be an object .*Unrolled\(\), got"),
+        (lambda: replace(darts(), penalties=BetaDecay()), r"penalties: must be a tuple.*\(BetaDecay\(\),\)"),
+        (lambda: replace(darts(), mixing={"one_path": True}), "mixing: must be such as Mixing"),
         (lambda: drnas(progressive=True, partial_channels=3), "partial_channels: must be even.*4"),
         (lambda: p_darts(keep=(8, 5)), "one value for each stage"),
     ],
@@ -227,7 +237,7 @@ def test_parts_that_contradict_each_other_are_refused(build, message):
     ("method", "changes", "message"),
     [
         (pc_darts(partial_channels=3), {}, "partial_channels: .*3.*4"),
-        (replace(darts(), stages=(Stage(share=1.0, keep=9),)), {}, r"stages\[0\].keep: 9 .*1 to 4"),
+        (replace(darts(), stages=(Stage(share=0.5), Stage(share=0.5, keep=9))), {}, r"stages\[1\].keep: 9 .*1 to 4"),
         (p_darts(), {"epochs": 2}, "epochs: 2 are too few for 3 stages"),
     ],
 )

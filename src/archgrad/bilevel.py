@@ -9,6 +9,7 @@ One iteration takes an architecture step, then a weight step with the updated lo
 `archgrad.search` makes the batches of images for it.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -158,7 +159,8 @@ class Searcher:
 
     def _equip(self, state: SearchState) -> None:
         """What follows from the state's space and supernet."""
-        state.masks = {group.name: group.mask_tensor(self.device) for group in state.space.groups}
+        state.groups = state.space.groups  # once: spaces make them anew when asked
+        state.masks = {group.name: group.mask_tensor(self.device) for group in state.groups}
         state.memory = {}
         if self.method.freezing is not None:
             state.operations = state.supernet.operations()  # pyright: ignore[reportCallIssue]  a cell space's
@@ -267,13 +269,17 @@ class Searcher:
         )
         history = state.progress.history
         chosen = self._chosen(history)
+        started = time.perf_counter()
+        if self.method.selection is not None:
+            for callback in callbacks:
+                callback.on_selection(loop, type(self.method.selection).__name__)
         return SearchResult(
             genotype=self._found(state, train, validation, chosen),
             logits={name: tensor.detach() for name, tensor in state.logits.items()},
             mixture=self.mixture(state),
             history=history,
             state=state,
-            seconds=state.progress.seconds,
+            seconds=state.progress.seconds + time.perf_counter() - started,
             stopped_at=None if chosen is None else history[chosen]["epoch"],
         )
 
@@ -308,7 +314,7 @@ class Searcher:
         self, state: SearchState, train_batch: Batch, validation_batch: Batch, rate: float
     ) -> Evaluation:
         evaluations: list[Evaluation] = []
-        losses, groups = self.losses, state.space.groups
+        losses, groups = self.losses, state.groups
 
         def train_loss(weights: Weights, logits: Logits) -> Tensor:
             mixture = losses.mixture(state, logits, stepping=True)

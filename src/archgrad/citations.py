@@ -48,11 +48,13 @@ def bibtex(*parts: Any) -> str:
     @inproceedings{liu2019darts,
 
     Raises:
-        ValueError: nothing is asked for, a name is unknown, or a part names no source.
+        ValueError: nothing is asked for, a name is unknown, or no part names a source.
     """
     if not parts:
         raise ValueError("parts: name a method, a space or an arXiv id, such as citation('gdas').")
     keys = [key for part in parts for key in _keys_of(part)]
+    if not keys:
+        raise ValueError(f"parts: {parts!r} name no source; allowed are methods, spaces, their parts and arXiv ids.")
     return "\n\n".join(references()[key] for key in dict.fromkeys(keys))
 
 
@@ -68,8 +70,6 @@ def _keys_of(part: Any) -> list[str]:
     name = getattr(part, "name", None)
     if isinstance(name, str) and name in SPACES:
         found = [*SPACES[name], *found]
-    if not found:
-        raise ValueError(f"citation: {part!r} names no source; allowed are methods, spaces, their parts and arXiv ids.")
     return found
 
 

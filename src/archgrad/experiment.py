@@ -16,7 +16,7 @@ from archgrad.data import Loaded
 from archgrad.devices import preserved_randomness
 from archgrad.genotype import Genotype
 from archgrad.image_search import search
-from archgrad.methods import Method
+from archgrad.methods import Method, stage_space
 from archgrad.recipes import Recipe
 from archgrad.runs import CHECKPOINT_SECONDS, Recorder, RunFolder, environment, progress, save_network, write_json
 from archgrad.seeding import derive
@@ -103,7 +103,7 @@ def recorded_search(
     recorder.folder.write_genotype(result.genotype)  # which a selection or a stopping rule may have found
     report_search(
         recorder.folder,
-        result.state.space.groups,
+        stage_space(method, space, 0, {}).groups,  # those of the first stage, before any candidate was dropped
         result.history,
         genotype=result.genotype,
         stopped_at=result.stopped_at,
@@ -232,7 +232,7 @@ def compare_with_random(
         folder,
         rows,
         comparison.table(),
-        groups=result.state.space.groups,
+        groups=stage_space(method, space, 0, {}).groups,
         history=result.history,
         stopped_at=result.stopped_at,
     )

@@ -102,8 +102,9 @@ class Callback:
     """Told what happens; all methods may be left out. Callbacks must not change the state, save for `on_start`.
 
     `on_start` may load a saved state before the first step. `on_interrupt` is called after a whole step when the user
-    asks to stop, `on_end` when the run is complete, and `on_exit` last of all, also after an error. At the last step of
-    an epoch its record is filed between `on_step` and `on_epoch`: save the state in the latter.
+    asks to stop, `on_end` when the run is complete, and `on_exit` last of all, also after an error. Where a method
+    selects by its supernet, `on_selection` follows with the name of the rule. At the last step of an epoch its record
+    is filed between `on_step` and `on_epoch`: save the state in the latter.
     """
 
     def on_start(self, loop: Loop) -> None: ...
@@ -113,6 +114,8 @@ class Callback:
     def on_epoch(self, loop: Loop, record: Record) -> None: ...
 
     def on_interrupt(self, loop: Loop) -> None: ...
+
+    def on_selection(self, loop: Loop, rule: str) -> None: ...
 
     def on_end(self, loop: Loop) -> None: ...
 

@@ -40,6 +40,8 @@ class Measuring:
         if state.space.ensemble:
             return record
         genotype = state.space.decode(mixture, self.losses.method.decoder)
+        if self.losses.method.stages:
+            record["stage"] = state.stage + 1
         record["entropy"] = diagnostics.entropies(mean, state.space.groups)
         record["skips"] = diagnostics.skips(genotype)
         epoch = self.losses.epoch(state, stepping=False)
@@ -68,9 +70,10 @@ class Measuring:
         return dominant_eigenvalue(loss, detached(state.logits), seed=derive(state.seed, "eigenvalue", epoch))
 
     def evaluate(self, state: SearchState, mixture: Mixture, epoch: int) -> dict[str, float]:
-        """Loss and accuracy of the supernet under a mixture, on `gap_batches` validation batches."""
+        """Loss and accuracy of the supernet under a mixture, on `gap_batches` validation batches or fewer."""
         start = epoch * self.validation.batches_per_epoch
-        batches = islice(self.validation.batches(start), self.losses.settings.gap_batches)
+        count = min(self.losses.settings.gap_batches, self.validation.batches_per_epoch)
+        batches = islice(self.validation.batches(start), count)
         return mean_metrics(self.losses, state, mixture, batches)
 
 

@@ -43,10 +43,15 @@ class Stage:
 
 
 def check_stages(stages: Sequence[Stage]) -> None:
-    """Raise a ValueError unless the shares sum to 1 and no stage keeps more operations than the one before."""
+    """Raise a ValueError unless the shares sum to 1 and what stages keep shrinks, from the second one on."""
     total = sum(stage.share for stage in stages)
     if stages and abs(total - 1) > 1e-9:
         raise ValueError(f"stages: their shares must sum to 1, got {[stage.share for stage in stages]}, sum {total:g}.")
+    if stages and stages[0].keep is not None:
+        raise ValueError(
+            f"stages[0].keep: {stages[0].keep} operations cannot be chosen before there is a mixture; give keep to a "
+            "later stage, or narrow the space by its choices."
+        )
     kept = None
     for place, stage in enumerate(stages):
         if stage.keep is not None and kept is not None and stage.keep > kept:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archgrad.arch import Logits, OperationKey, Slice
+from archgrad.arch import LogitGroup, Logits, OperationKey, Slice
 from archgrad.loop import Progress
 from archgrad.optimization import restore
 from archgrad.spaces.space import Space
@@ -23,7 +23,7 @@ class SearchState:
     """All that a search has learnt: w, α, both optimisers, what the task carries, the progress, what parts remember.
 
     `seed` is what the noise of relaxations follows from, together with the step. `stage` and `choices` say which stage
-    of a progressive search this is and which candidates are left; `space`, `masks` and `operations` follow from them.
+    of a progressive search this is and which candidates are left; `space`, `groups`, `masks` and `operations` follow.
     `memory` are tensors by name. A state belongs to the searcher that made it; `step` changes it in place.
     """
 
@@ -36,6 +36,7 @@ class SearchState:
     progress: Progress
     seed: int
     enter: Callable[["SearchState", int, Choices], None] = field(repr=False)
+    groups: tuple[LogitGroup, ...] = field(default=(), repr=False)
     masks: dict[str, Tensor] = field(default_factory=dict, repr=False)
     operations: dict[OperationKey, tuple[Slice, ...]] = field(default_factory=dict, repr=False)
     memory: dict[str, Tensor] = field(default_factory=dict, repr=False)

@@ -44,7 +44,7 @@ class SupernetLoss:
     def mixture(self, state: SearchState, logits: Logits | None = None, *, stepping: bool) -> Mixture:
         """p = relax(α), within a step with its noise, otherwise without; α is the state's unless given."""
         progress = self.progress(state, stepping=stepping)
-        roles = {group.name: group.role for group in state.space.groups}
+        roles = {group.name: group.role for group in state.groups}
         mixture: Mixture = {}
         for name, tensor in (state.logits if logits is None else logits).items():
             relaxation: Relaxation = self.method.relaxation if roles[name] == "operations" else Softmax()

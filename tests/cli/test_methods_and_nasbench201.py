@@ -83,7 +83,7 @@ def test_costs_are_kept_and_told(tmp_path, capsys, refused):
     assert json.loads((out / "costs.json").read_text()) == kept
     base = ["search", "--out", str(tmp_path / "other"), *TINY, *SEARCH, *PLAIN]
     assert "did you mean 'parameters'" in refused(*base, "--cost", "parameter", "--cost-target", "20000")
-    assert "target: networks of this space have from" in refused(*base, "--cost", "latency", "--cost-target", "-1")
+    assert "cost_target: must be above 0" in refused(*base, "--cost", "latency", "--cost-target", "-1")
     assert "cost: goes with cost_target" in refused(*base, "--cost-target", "1")
 
 

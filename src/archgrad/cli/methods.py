@@ -4,15 +4,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from archgrad.citations import citation
 from archgrad.methods import METHODS, Method
 from archgrad.mixing import Mixing
 
 SHOWN = ("relaxation", "hypergradient")
-"""The parts that have a column of their own."""
+"""The parts that every row names first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,14 +18,10 @@ class Methods:
     """List the table of methods: what each is put together from, and which paper it is from."""
 
     def __call__(self) -> None:
-        table = Table()
-        table.add_column("method", no_wrap=True)
-        for heading in (*SHOWN, "beside first-order DARTS", "source"):
-            table.add_column(heading, overflow="fold")
+        width = max(map(len, METHODS))
         for name, method in METHODS.items():
-            shown = [_named(getattr(method, part)) for part in SHOWN]
-            table.add_row(name, *shown, ", ".join(_differences(method)), method.citation)
-        Console().print(table)
+            parts = [_named(method.relaxation), _named(method.hypergradient), *_differences(method)]
+            print(f"{name:<{width}}  {', '.join(parts)}  [{method.citation}]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +37,7 @@ class Cite:
 def _named(part: Any) -> str:
     """What a part is called, with the settings that differ from its defaults."""
     if part is None:
-        return "none"
+        return "no hypergradient"
     if callable(part) and hasattr(part, "__name__"):
         return part.__name__
     inner = getattr(part, "solver", None) or getattr(part, "relaxation", None)

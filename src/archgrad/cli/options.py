@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from archgrad import costs, methods
-from archgrad.checks import one_of
+from archgrad.checks import above, one_of
 from archgrad.cli.configuration import from_plain, to_plain
 from archgrad.data import Loaded, load
 from archgrad.experiment import COST_TABLE, Surroundings
@@ -95,7 +95,7 @@ class SpaceOptions:
         candidates = chosen.pop("candidates")
         if candidates != ConvCellSpace.candidates:
             raise ValueError(f"candidates: {self.reduced} has its own, got {candidates}; leave one option out.")
-        return reduced_space(self.reduced.upper(), **ends, **chosen)
+        return reduced_space(self.reduced, **ends, **chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +114,7 @@ class CostOptions:
             return method
         if self.cost is None or self.cost_target is None:
             raise ValueError(f"cost: goes with cost_target, got cost {self.cost!r} and cost_target {self.cost_target}.")
+        above("cost_target", self.cost_target, 0)  # before anything is measured
         kept = surroundings.path / COST_TABLE
         stored = surroundings.resume and kept.is_file()
         image_size = max(data.train.shape[1:])

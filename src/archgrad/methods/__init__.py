@@ -48,12 +48,12 @@ METHODS = {
 
 
 def by_name(name: str) -> Method:
-    """Look a method up in the table, as the command line does.
+    """Look a method up in the table, as the command line does; capitals do not matter.
 
     Raises:
         ValueError: the name is unknown; the message names the nearest ones.
     """
-    return METHODS[one_of("method", name, METHODS)]
+    return METHODS[one_of("method", name.lower(), METHODS)]
 
 
 __all__ = [

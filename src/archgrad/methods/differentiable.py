@@ -37,7 +37,7 @@ def implicit_darts(*, iterations: int = 10, damping: float = 0.01) -> Method:
         ValueError: `iterations` is below 1, or the damping is negative.
     """
     solver = ConjugateGradient(iterations=iterations, damping=damping)
-    return Method(name="implicit-darts", citation="1806.09055", hypergradient=Implicit(solver))
+    return Method(name="implicit-darts", citation="1602.02355", hypergradient=Implicit(solver))
 
 
 def i_darts(*, terms: int = 3, step: float | None = None) -> Method:

@@ -55,7 +55,7 @@ def check_fit(method: Method, space: Space, *, epochs: int) -> None:
 def _only_cells(method: Method, part: str, space: Space) -> str:
     return (
         f"method: {method.name!r} has {part}, which the space {space.name!r} does not offer; convolutional cells and "
-        f"NAS-Bench-201 do. The nearest valid choice is dataclasses.replace(method, {part}=Method's default)."
+        f"NAS-Bench-201 do. Nearest valid methods: darts-first-order, snas, drnas, beta-darts."
     )
 
 

@@ -12,6 +12,21 @@ from archgrad.spaces.space import Decoder
 from archgrad.stability import Alignment, Freezing, Perturbation, Stopping
 from archgrad.stages import Stage, check_stages
 
+EXAMPLES = {
+    "relaxation": "Softmax()",
+    "decoder": "archgrad.decode.top_k",
+    "hypergradient": "Unrolled()",
+    "perturbation": "RandomPerturbation()",
+    "alignment": "Alignment()",
+    "selection": "PerturbationSelection()",
+    "penalties": "(BetaDecay(),)",
+    "stages": "(Stage(share=1.0),)",
+    "stopping": "(EigenvalueGrowth(),)",
+    "mixing": "Mixing(partial_channels=4)",
+    "freezing": "Freezing()",
+}
+"""What a part may look like, for messages."""
+
 DECODERS = {"top_k": top_k, "argmax": argmax}
 """The rules that decode a group of logits."""
 
@@ -53,6 +68,7 @@ class Method:
     selection: Selection | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
         if self.decoder is viterbi:
             raise ValueError(
                 "decoder: viterbi decodes paths through a trellis, and no cells; the path of a TrellisSpace is decoded "
@@ -61,8 +77,30 @@ class Method:
         check_stages(self.stages)
         if self.hypergradient is None and self.penalties:
             raise ValueError("penalties: are added to the loss of the logits, which never move without hypergradient.")
+        if self.hypergradient is None and self.selection is None:
+            raise ValueError(
+                "hypergradient: None leaves the logits as they were drawn, so that decoding them says nothing; give a "
+                "selection, such as OneShot(100, draw='uniform')."
+            )
         if self.mixing.one_path:
             self._check_one_path()
+
+    def _check_kinds(self) -> None:
+        """Raise a ValueError where a part is a name, a class, or a single one in place of a tuple."""
+        for part in ("relaxation", "decoder", "hypergradient", "perturbation", "alignment", "selection"):
+            value = getattr(self, part)
+            optional = part not in ("relaxation", "decoder")
+            if isinstance(value, type) or not (callable(value) or (optional and value is None)):
+                raise ValueError(
+                    f"{part}: must be an object that can be called, such as {EXAMPLES[part]}, got {value!r}."
+                )
+        for part in ("penalties", "stages", "stopping"):
+            value = getattr(self, part)
+            if not isinstance(value, tuple) or not all(isinstance(item, Stage) or callable(item) for item in value):
+                raise ValueError(f"{part}: must be a tuple, such as {EXAMPLES[part]}, got {value!r}.")
+        for part, kind in (("mixing", Mixing), ("freezing", Freezing | None)):
+            if not isinstance(getattr(self, part), kind):
+                raise ValueError(f"{part}: must be such as {EXAMPLES[part]}, got {getattr(self, part)!r}.")
 
     def _check_one_path(self) -> None:
         """Raise a ValueError where a part needs candidates that one path does not evaluate."""

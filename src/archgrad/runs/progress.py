@@ -81,6 +81,9 @@ class PlainLines(Callback):
         if loop.genotype is not None:
             self._print(f"{self.title}: {strongest(loop.genotype())}")
 
+    def on_selection(self, loop: Loop, rule: str) -> None:
+        self._print(f"{self.title}: selecting by {rule}, which evaluates the supernet many times …")
+
     def on_interrupt(self, loop: Loop) -> None:
         self._print(f"{self.title}: interrupted after step {loop.state.progress.step}")
 
@@ -119,6 +122,10 @@ class ProgressBar(Callback):
         if loop.genotype is not None:
             line += f"\n  {strongest(loop.genotype())}"
         self.bar.console.print(line, style="dim", markup=False, highlight=False)
+
+    def on_selection(self, loop: Loop, rule: str) -> None:
+        said = f"{self.title}: selecting by {rule}, which evaluates the supernet many times …"
+        Console(file=self.bar.console.file).print(said, style="dim", markup=False, highlight=False)
 
     def on_exit(self, loop: Loop) -> None:
         self.bar.stop()

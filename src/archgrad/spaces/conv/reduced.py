@@ -52,7 +52,7 @@ def reduced_space(name: str, **size: Any) -> ConvCellSpace:
     Raises:
         ValueError: an unknown name, cells of S1 with other than four nodes, or what `ConvCellSpace` refuses.
     """
-    candidates = REDUCED_CANDIDATES[one_of("name", name, REDUCED_CANDIDATES)]
+    candidates = REDUCED_CANDIDATES[one_of("name", name := name.upper(), REDUCED_CANDIDATES)]
     if name != "S1":
         return ConvCellSpace(candidates=candidates, **size)
     nodes = size.get("nodes", 4)
