@@ -51,7 +51,7 @@ LEVELS = (
         "__main__",
     },
 )
-STRANGERS = LEVELS[2]
+STRANGERS = LEVELS[1]
 
 
 def level(name):

@@ -48,7 +48,7 @@ def test_a_search_leaves_cell_path_and_pictures(folder):
     for name in ("genotype.json", "paths.json", "report.html", "metrics.jsonl", "checkpoint.safetensors"):
         assert (run / name).is_file(), name
     pictures = {path.stem for path in (run / "pictures").iterdir()}
-    assert pictures == {"cell_cell", "trellis", "curves", "mixture_cell", "mixture_trellis"}
+    assert pictures == {"cell_cell", "trellis", "curves", "diagnostics", "mixture_cell", "mixture_trellis"}
     paths = read_json(run / "paths.json")
     assert paths[0]["path"] == read_json(run / "genotype.json")["path"]
     assert sum(path["probability"] for path in paths) == pytest.approx(1.0)

@@ -73,7 +73,7 @@ def test_search_leaves_a_whole_run_folder(searched):
         assert (searched / name).stat().st_size > 0, name
     pictures = {path.name for path in (searched / "pictures").iterdir()}
     assert pictures == {
-        f"{n}.png" for n in ("cell_normal", "cell_reduce", "curves", "mixture_normal", "mixture_reduce")
+        f"{n}.png" for n in ("cell_normal", "cell_reduce", "curves", "diagnostics", "mixture_normal", "mixture_reduce")
     }
     assert len(list((searched / "genotypes").iterdir())) == 2
     genotype = Genotype.from_json((searched / "genotype.json").read_text())

@@ -37,6 +37,7 @@ def test_a_search_leaves_cell_and_pictures(folder):
     assert {path.name for path in (run / "pictures").iterdir()} == {
         "cell_recurrent.png",
         "curves.png",
+        "diagnostics.png",
         "mixture_recurrent.png",
     }
     assert read_json(run / "config.json")["command"] == "search recurrent"
