@@ -269,17 +269,23 @@ class Searcher:
         )
         history = state.progress.history
         chosen = self._chosen(history)
-        started = time.perf_counter()
-        if self.method.selection is not None:
+        seconds = 0.0  # of a selection; what the epochs took is in their records
+        if self.method.selection is None:
+            genotype = self._decoded(state, chosen)
+        else:
             for callback in callbacks:
                 callback.on_selection(loop, type(self.method.selection).__name__)
+            started = time.perf_counter()
+            probe = SearchProbe(self.losses, state, self.mixture(state), train, validation)
+            genotype = self.method.selection(probe)
+            seconds = time.perf_counter() - started
         return SearchResult(
-            genotype=self._found(state, train, validation, chosen),
+            genotype=genotype,
             logits={name: tensor.detach() for name, tensor in state.logits.items()},
             mixture=self.mixture(state),
             history=history,
             state=state,
-            seconds=state.progress.seconds + time.perf_counter() - started,
+            seconds=state.progress.seconds + seconds,
             stopped_at=None if chosen is None else history[chosen]["epoch"],
         )
 
@@ -293,10 +299,8 @@ class Searcher:
         places = (rule(history[warmup:]) for rule in self.method.stopping)
         return next((warmup + place for place in places if place is not None), None)
 
-    def _found(self, state: SearchState, train: Batches, validation: Batches, chosen: int | None) -> Genotype:
-        """The genotype of the whole search: selected, of the epoch that a rule chose, or decoded at the end."""
-        if self.method.selection is not None:
-            return self.method.selection(SearchProbe(self.losses, state, self.mixture(state), train, validation))
+    def _decoded(self, state: SearchState, chosen: int | None) -> Genotype:
+        """The genotype of the mixture at the end, or of the epoch that a rule chose."""
         if chosen is None:
             return self.decode(state)
         recorded = state.progress.history[chosen]["mixture"]

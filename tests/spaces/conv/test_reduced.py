@@ -96,7 +96,7 @@ def test_size_is_that_of_the_space():
     ("arguments", "message"),
     [
         ({"name": "S5"}, r"name: 'S5' is unknown; Allowed: S1, S2, S3, S4"),
-        ({"name": "S3x"}, r"name: 'S3x' is unknown; did you mean 'S3'\? Allowed: S1, S2, S3, S4"),
+        ({"name": "S3x"}, r"name: 'S3X' is unknown; did you mean 'S3'\? Allowed: S1, S2, S3, S4"),
         ({"name": "S1", "nodes": 3}, r"nodes: S1 lists the candidates of the edges of 4 nodes, got 3; S2 to S4"),
         ({"name": "S3", "channels": 3}, r"channels: must be even"),
     ],
