@@ -29,6 +29,7 @@ from archgrad.methods import METHODS, Method, drnas, implicit_darts, p_darts
 from archgrad.report import save_figure
 from archgrad.report.methods import draw_method_table, draw_regret
 from archgrad.spaces.nasbench201 import arch_string, parse
+from archgrad.tabular.statistics import genotypes_of
 
 IMAGES = 2000
 BUDGET = 100
@@ -100,10 +101,7 @@ def _search(job: tuple[str, int, int, str, str]) -> tuple[str, int, float]:
         device="cpu",
     )
     seconds = time.perf_counter() - started
-    decoded = [
-        arch_string(space.decode({"cell": torch.tensor(record["mixture"]["cell"])}, method.decoder))
-        for record in result.history
-    ]
+    decoded = [arch_string(genotype) for genotype in genotypes_of(space, result.history, method.decoder)]
     found: dict[str, Any] = {"arch": arch_string(result.genotype), "epochs": decoded, "seconds": seconds}
     _path(Path(folder), name, seed).write_text(json.dumps(found))
     return name, seed, seconds

@@ -5,7 +5,7 @@ An architecture parameter α is data: `Logits` maps the name of a group to a ten
 columns their meaning; a mask says which candidates an edge has, so that boundary cases are data and not branches.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -16,6 +16,9 @@ from torch import Tensor
 
 NONE = "none"
 """The candidate that contributes zeros: it takes softmax mass, is never computed and never decoded."""
+
+SKIP = "skip_connect"
+"""The candidate that passes a state on: what collapsed searches are made of."""
 
 Logits: TypeAlias = dict[str, Tensor]
 """α by group: name -> [edges, candidates], in an ensemble of searches [members, edges, candidates]."""
@@ -121,6 +124,11 @@ class LogitGroup:
     def entering(self, target: int) -> tuple[int, ...]:
         """The rows of the edges that enter `target`, by ascending source."""
         return tuple(row for row, (_, end) in enumerate(self.edges) if end == target)
+
+
+def operation_groups(groups: Iterable[LogitGroup]) -> tuple[LogitGroup, ...]:
+    """The groups whose candidates are operations: all but those of the weights of whole edges."""
+    return tuple(group for group in groups if group.role == "operations")
 
 
 class OperationKey(NamedTuple):

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from archgrad import diagnostics
-from archgrad.arch import Logits, Mixture
+from archgrad.arch import Logits, Mixture, operation_groups
 from archgrad.checks import at_least
 from archgrad.data.stream import Batch, Batches
-from archgrad.devices import preserved_randomness, resolve_device
+from archgrad.devices import drawn_from, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.hypergrad import InnerStep, Losses, Weights
 from archgrad.identity import identify
@@ -34,8 +34,8 @@ from archgrad.schedule import cosine
 from archgrad.seeding import derive, generator
 from archgrad.settings import BilevelSettings, SearchSettings
 from archgrad.spaces.space import Progressing, Space
-from archgrad.stages import moment, strongest
-from archgrad.state import Choices, SearchState
+from archgrad.stages import Choices, moment, strongest
+from archgrad.state import SearchState
 from archgrad.supernet_loss import SupernetLoss
 from archgrad.tasks import Classification, Evaluation, RateScaling, Task
 from archgrad.weight_step import weight_step
@@ -114,8 +114,7 @@ class Searcher:
         return state
 
     def _supernet(self, space: Space, seed: int, *, stage: int) -> torch.nn.Module:
-        with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
-            torch.default_generator.manual_seed(derive(seed, "weights", *([stage] if stage else [])))
+        with drawn_from(derive(seed, "weights", *([stage] if stage else []))):
             return space.supernet().to(self.device)
 
     def _logits(self, space: Space, seed: int, *, stage: int) -> Logits:
@@ -226,8 +225,7 @@ class Searcher:
         mixture = self.mixture(state)
         return {
             group.name: strongest(mixture[group.name].cpu().numpy(), group, keep)
-            for group in state.space.groups
-            if group.role == "operations"
+            for group in operation_groups(state.groups)
         }
 
     def mixture(self, state: SearchState) -> Mixture:
@@ -364,13 +362,13 @@ class Searcher:
         if state.space.ensemble:
             return {}
         now = {name: tensor.grad for name, tensor in state.logits.items() if tensor.grad is not None}
-        before = {name: state.memory.get(f"hypergradient.{name}") for name in now}
-        state.memory.update({f"hypergradient.{name}": gradient for name, gradient in now.items()})
-        known = {name: gradient for name, gradient in before.items() if gradient is not None}
-        cosine_of_both = diagnostics.cosine(known, now) if len(known) == len(now) else None
-        if cosine_of_both is None:
+        keys = {name: f"hypergradient.{name}" for name in now}
+        before = {name: state.memory[key] for name, key in keys.items() if key in state.memory}
+        state.memory.update({keys[name]: gradient for name, gradient in now.items()})
+        agreement = diagnostics.cosine(before, now)
+        if agreement is None:
             return {}
-        metrics = {"hypergradient_cosine": cosine_of_both}
+        metrics = {"hypergradient_cosine": agreement}
         state.progress.add(metrics, 1)
         return metrics
 

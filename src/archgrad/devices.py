@@ -1,6 +1,7 @@
 """Where the work runs, and in which precision: one code path for CPU and CUDA."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 
@@ -29,6 +30,14 @@ def resolve_device(device: str | torch.device) -> torch.device:
 def preserved_randomness(device: torch.device) -> AbstractContextManager[None]:
     """Give torch's own generators, of the CPU and of `device`, back as they were when the context ends."""
     return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
+@contextmanager
+def drawn_from(seed: int) -> Iterator[None]:
+    """Weights that are made within the context follow from the seed, and torch's own generator stays as it was."""
+    with preserved_randomness(torch.device("cpu")):  # where weights are drawn
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -10,11 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from archgrad.arch import LogitGroup, Mixture
+from archgrad.arch import SKIP, LogitGroup, Mixture
 from archgrad.genotype import Genotype
-
-SKIP = "skip_connect"
-"""The operation whose number of occurrences tells of a collapse (arXiv:1909.06035, arXiv:1909.09656)."""
 
 
 def entropies(mixture: Mixture, groups: Sequence[LogitGroup]) -> dict[str, list[float | None]]:

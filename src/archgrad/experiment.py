@@ -1,19 +1,17 @@
 """Whole jobs that leave a run folder behind: a search, a training, and both with their baseline and a report."""
 
 import statistics
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from archgrad.baselines import random_genotypes_of_size
 from archgrad.bilevel import SearchResult
 from archgrad.costs import CostPenalty, CostTable
 from archgrad.data import Loaded
-from archgrad.devices import preserved_randomness
+from archgrad.devices import drawn_from
 from archgrad.genotype import Genotype
 from archgrad.image_search import search
 from archgrad.methods import Method, stage_space
@@ -57,12 +55,9 @@ class Surroundings:
         write_json(folder.path / "environment.json", environment())
         return folder
 
-    @contextmanager
-    def initialisation(self) -> Iterator[None]:
+    def initialisation(self) -> AbstractContextManager[None]:
         """Weights that are made in here follow from the seed, and torch's own generator stays as it was."""
-        with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
-            torch.default_generator.manual_seed(derive(self.seed, "network weights"))
-            yield
+        return drawn_from(derive(self.seed, "network weights"))
 
     def recorder(self, genotype: Genotype | None = None) -> Recorder:
         """The callback that keeps the job's folder, with the genotype that it is about."""

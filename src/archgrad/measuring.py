@@ -12,7 +12,7 @@ from archgrad.arch import Logits, Mixture
 from archgrad.data.stream import Batch, Batches
 from archgrad.hypergrad import dominant_eigenvalue
 from archgrad.hypergrad.problem import detached
-from archgrad.loop import Record
+from archgrad.loop import Progress, Record
 from archgrad.seeding import derive
 from archgrad.spaces.space import Encodable
 from archgrad.state import SearchState
@@ -42,7 +42,7 @@ class Measuring:
         genotype = state.space.decode(mixture, self.losses.method.decoder)
         if self.losses.method.stages:
             record["stage"] = state.stage + 1
-        record["entropy"] = diagnostics.entropies(mean, state.space.groups)
+        record["entropy"] = diagnostics.entropies(mean, state.groups)
         record["skips"] = diagnostics.skips(genotype)
         epoch = self.losses.epoch(state, stepping=False)
         if self._eigenvalue_due(epoch):
@@ -84,15 +84,12 @@ def mean_metrics(
     device = losses.device
     there = {name: weights.to(device) for name, weights in mixture.items()}
     weights = detached(dict(state.supernet.named_parameters()))
-    sums: dict[str, float] = {}
-    examples = 0
+    progress = Progress()
     for batch in batches:
         with torch.no_grad(), _evaluating(state.supernet):
             evaluation = losses.evaluate(state, weights, there, part="validation", batch=batch)
-        for name, value in evaluation.metrics.items():
-            sums[name] = sums.get(name, 0.0) + float(value) * evaluation.examples
-        examples += evaluation.examples
-    return {name: total / examples for name, total in sums.items()}
+        progress.add({name: float(value) for name, value in evaluation.metrics.items()}, evaluation.examples)
+    return progress.means()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from itertools import islice
 from archgrad.arch import Mixture
 from archgrad.data.stream import Batches
 from archgrad.measuring import mean_metrics
-from archgrad.optimization import restore
 from archgrad.spaces.space import Progressing
 from archgrad.state import SearchState
 from archgrad.supernet_loss import SupernetLoss
@@ -43,12 +42,9 @@ class SearchProbe:
 
 
 def _copied(state: SearchState) -> SearchState:
-    supernet = copy.deepcopy(state.supernet)
-    if isinstance(supernet, Progressing):
-        supernet.progress = 1.0
-    optimizer = type(state.weight_optimizer)(supernet.parameters(), **state.weight_optimizer.defaults)
-    restore(optimizer, copy.deepcopy(state.weight_optimizer.state_dict()))
     copied = copy.copy(state)
-    copied.supernet, copied.weight_optimizer = supernet, optimizer
-    copied.progress = copy.deepcopy(state.progress)
+    parts = state.supernet, state.weight_optimizer, state.progress
+    copied.supernet, copied.weight_optimizer, copied.progress = copy.deepcopy(parts)  # as one: the optimiser's weights
+    if isinstance(copied.supernet, Progressing):
+        copied.supernet.progress = 1.0
     return copied

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from archgrad.arch import LogitGroup
 from archgrad.checks import above, share, whole
+
+Choices: TypeAlias = dict[str, tuple[tuple[str, ...], ...]]
+"""By group, the candidates that stay on each edge; empty: all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,10 +12,8 @@ from archgrad.arch import LogitGroup, Logits, OperationKey, Slice
 from archgrad.loop import Progress
 from archgrad.optimization import restore
 from archgrad.spaces.space import Space
+from archgrad.stages import Choices
 from archgrad.tasks import Carry
-
-Choices = dict[str, tuple[tuple[str, ...], ...]]
-"""By group, the candidates that stay on each edge; empty: all."""
 
 
 @dataclass

@@ -44,15 +44,15 @@ class SupernetLoss:
     def mixture(self, state: SearchState, logits: Logits | None = None, *, stepping: bool) -> Mixture:
         """p = relax(α), within a step with its noise, otherwise without; α is the state's unless given."""
         progress = self.progress(state, stepping=stepping)
-        roles = {group.name: group.role for group in state.groups}
+        alpha = state.logits if logits is None else logits
         mixture: Mixture = {}
-        for name, tensor in (state.logits if logits is None else logits).items():
-            relaxation: Relaxation = self.method.relaxation if roles[name] == "operations" else Softmax()
+        for group in state.groups:
+            relaxation: Relaxation = self.method.relaxation if group.role == "operations" else Softmax()
             if isinstance(relaxation, Scheduled):
                 relaxation = relaxation.during(progress)
             if stepping and isinstance(relaxation, Sampled):
-                relaxation = relaxation.at(derive(state.seed, "relaxation", name, state.progress.step))
-            mixture[name] = relaxation(tensor, state.masks[name])
+                relaxation = relaxation.at(derive(state.seed, "relaxation", group.name, state.progress.step))
+            mixture[group.name] = relaxation(alpha[group.name], state.masks[group.name])
         return mixture
 
     def evaluate(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from archgrad.arch import LogitGroup
+from archgrad.arch import LogitGroup, operation_groups
 from archgrad.genotype import Cell, Edge, Genotype
 from archgrad.spaces.space import Space
 
@@ -44,7 +44,7 @@ def _groups(space: Space, genotype: Genotype) -> dict[str, LogitGroup]:
     Raises:
         ValueError: there is none, or it has other nodes, so that edges alone do not make the genotype.
     """
-    groups = {group.name: group for group in space.groups if group.role == "operations"}
+    groups = {group.name: group for group in operation_groups(space.groups)}
     for cell in genotype.cells:
         targets = {target for _, target in groups[cell.name].edges} if cell.name in groups else set()
         if space.ensemble or genotype.path or targets != set(range(cell.inputs, cell.inputs + len(cell.nodes))):

@@ -8,7 +8,7 @@ from archgrad.baselines.trace import Evaluate
 from archgrad.data.describe import check_classes, image_shape
 from archgrad.data.images import ImageData, as_images
 from archgrad.data.split import halve
-from archgrad.devices import preserved_randomness, resolve_device
+from archgrad.devices import drawn_from, resolve_device
 from archgrad.genotype import Genotype
 from archgrad.recipes import Recipe
 from archgrad.seeding import derive
@@ -46,8 +46,7 @@ def by_training(
 
     def score(genotype: Genotype) -> float:
         key = genotype.to_json()
-        with preserved_randomness(torch.device("cpu")):  # where the weights are drawn
-            torch.default_generator.manual_seed(derive(seed, "network weights", key))
+        with drawn_from(derive(seed, "network weights", key)):
             network = space.network(genotype, **size)
         trained = train(network, train=training, recipe=recipe, seed=derive(seed, "training", key), device=where)
         metrics = evaluate(

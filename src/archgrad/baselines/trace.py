@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TypeAlias
 
 from archgrad.genotype import Genotype
+from archgrad.tabular.statistics import incumbents
 
 Evaluate: TypeAlias = Callable[[Genotype], float]
 """A genotype's score; higher is better."""
@@ -52,8 +53,7 @@ class Trace:
     @property
     def incumbents(self) -> tuple[Genotype, ...]:
         """The best genotype after each evaluation."""
-        places = accumulate(range(len(self.scores)), lambda old, new: max(old, new, key=self.scores.__getitem__))
-        return tuple(self.genotypes[place] for place in places)
+        return tuple(self.genotypes[place] for place in incumbents(self.scores))
 
 
 class Evaluations:

@@ -11,37 +11,27 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 
-import torch
 from rich.console import Console
 
 from archgrad.bench.measurement import Measurement, cost_table, measured_each, timed
-from archgrad.bilevel import Searcher
-from archgrad.checks import at_least, one_of
+from archgrad.bench.steps import BenchmarkSettings, describe, random_images, searcher_step
+from archgrad.checks import one_of
 from archgrad.devices import resolve_device
 from archgrad.methods import METHODS
-from archgrad.spaces import ConvCellSpace
 
 REFERENCE = "darts-first-order"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodBenchmarkSettings:
+class MethodBenchmarkSettings(BenchmarkSettings):
     """What is measured: methods on a supernet of convolutional cells, on random images."""
 
     methods: tuple[str, ...] = ()  # names in the table of methods; none: all of them
-    channels: int = 16  # channels of the first cells
-    layers: int = 8  # number of cells
-    batch_size: int = 16  # images per step
-    image_size: int = 32  # height and width
-    steps: int = 5  # steps that are timed, after one that is not
-    device: str = "auto"  # auto, cpu, cuda, …
 
     def __post_init__(self) -> None:
         for name in self.methods:
             one_of("methods", name, METHODS)
-        at_least("batch_size", self.batch_size, 2)
-        at_least("steps", self.steps, 1)
-        resolve_device(self.device)
+        super().__post_init__()
 
     @property
     def measured(self) -> tuple[str, ...]:
@@ -51,27 +41,14 @@ class MethodBenchmarkSettings:
 
 def measure(name: str, settings: MethodBenchmarkSettings) -> Measurement:
     """Time a method in this process."""
-    device = resolve_device(settings.device)
-    space = ConvCellSpace(channels=settings.channels, layers=settings.layers)
-    size = (settings.batch_size, space.in_channels, settings.image_size, settings.image_size)
-    space.check_data(size[1:], None)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(size, generator=generator).to(device, memory_format=torch.channels_last)
-    labels = torch.randint(space.num_classes, size[:1], generator=generator).to(device)
-    searcher = Searcher(space, steps_per_epoch=1000, method=METHODS[name], device=device)
-    state = searcher.init(seed=0)
-    batch = images, labels
-    return timed(lambda: searcher.step(state, batch, batch), steps=settings.steps, device=device)
+    space, images, labels = random_images(settings)
+    return timed(searcher_step(METHODS[name], space, images, labels), steps=settings.steps, device=images.device)
 
 
 def run_method_benchmark(settings: MethodBenchmarkSettings) -> dict[str, Measurement]:
     """Measure the methods, each in a new process, and print a table; returns the measurements by name."""
     found = measured_each("archgrad.bench.methods", settings.measured, asdict(settings))
-    size = f"batch {settings.batch_size}, {settings.image_size}×{settings.image_size}"
-    title = (
-        f"C={settings.channels}, L={settings.layers}, {size}, median of {settings.steps} steps, "
-        f"{resolve_device(settings.device)}"
-    )
+    title = f"{describe(settings)}, {resolve_device(settings.device)}"
     heading = {"÷ first order": REFERENCE}
     Console().print(cost_table(title, found, seconds=heading, mebibytes=heading))
     return found

@@ -20,7 +20,7 @@ from archgrad.bench.measurement import Measurement, cost_table, measured_each, t
 from archgrad.bilevel import Searcher
 from archgrad.checks import at_least
 from archgrad.devices import resolve_device
-from archgrad.methods import darts
+from archgrad.methods import Method, darts
 from archgrad.ops.convolution import Convolution
 from archgrad.relax import Softmax
 from archgrad.settings import SearchSettings
@@ -51,28 +51,45 @@ class BenchmarkSettings:
         resolve_device(self.device)
 
 
-def measure(variant: str, settings: BenchmarkSettings) -> Measurement:
-    """Time a variant in this process."""
+def random_images(settings: BenchmarkSettings) -> tuple[ConvCellSpace, Tensor, Tensor]:
+    """The space that is measured, and a batch of images and labels for it on the device."""
     device = resolve_device(settings.device)
     space = ConvCellSpace(channels=settings.channels, layers=settings.layers)
+    size = (settings.batch_size, space.in_channels, settings.image_size, settings.image_size)
+    space.check_data(size[1:], None)
     generator = torch.Generator().manual_seed(0)
-    size = (settings.batch_size, 3, settings.image_size, settings.image_size)
     images = torch.randn(size, generator=generator).to(device)
-    labels = torch.randint(space.num_classes, (settings.batch_size,), generator=generator).to(device)
-    make = _reference_step if variant == REFERENCE else _searcher_step
-    step = make(variant, space, images, labels)
-
-    return timed(step, steps=settings.steps, device=device)
+    labels = torch.randint(space.num_classes, size[:1], generator=generator).to(device)
+    return space, images, labels
 
 
-def _searcher_step(variant: str, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
-    searcher = Searcher(space, steps_per_epoch=1000, method=METHODS[variant], device=images.device)
+def searcher_step(method: Method, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
+    """A step of the driver by a method, on one batch for both parts."""
+    searcher = Searcher(space, steps_per_epoch=1000, method=method, device=images.device)
     state = searcher.init(seed=0)
     batch = images.to(memory_format=torch.channels_last), labels
     return lambda: searcher.step(state, batch, batch)
 
 
-def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
+def describe(settings: BenchmarkSettings) -> str:
+    """What is measured, for the title of a table."""
+    return (
+        f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
+        f"{settings.image_size}×{settings.image_size}, median of {settings.steps} steps"
+    )
+
+
+def measure(variant: str, settings: BenchmarkSettings) -> Measurement:
+    """Time a variant in this process."""
+    space, images, labels = random_images(settings)
+    if variant == REFERENCE:
+        step = _reference_step(space, images, labels)
+    else:
+        step = searcher_step(METHODS[variant], space, images, labels)
+    return timed(step, steps=settings.steps, device=images.device)
+
+
+def _reference_step(space: ConvCellSpace, images: Tensor, labels: Tensor) -> Callable[[], object]:
     settings = SearchSettings()
     torch.manual_seed(0)
     supernet = space.supernet(engine="per_edge").to(images.device, memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
@@ -105,13 +122,12 @@ def _reference_step(variant: str, space: ConvCellSpace, images: Tensor, labels: 
 def run_benchmark(settings: BenchmarkSettings) -> dict[str, Measurement]:
     """Measure all variants, each in a new process, and print a table; returns the measurements by variant."""
     found = measured_each("archgrad.bench.steps", (REFERENCE, *METHODS), asdict(settings))
-    title = (
-        f"C={settings.channels}, L={settings.layers}, batch {settings.batch_size}, "
-        f"{settings.image_size}×{settings.image_size}, median of {settings.steps} steps"
-    )
     Console().print(
         cost_table(
-            title, found, seconds={"÷ ref.": REFERENCE, "÷ first": "first order"}, mebibytes={"÷ ref.": REFERENCE}
+            describe(settings),
+            found,
+            seconds={"÷ ref.": REFERENCE, "÷ first": "first order"},
+            mebibytes={"÷ ref.": REFERENCE},
         )
     )
     return found

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from archgrad.arch import NONE, LogitGroup
+from archgrad.arch import NONE, LogitGroup, operation_groups
 from archgrad.costs.table import CostTable
 from archgrad.genotype import Cell, Edge, Genotype
 from archgrad.spaces.space import ImageSpace
@@ -92,7 +92,7 @@ def groups_of(space: ImageSpace) -> dict[str, LogitGroup]:
     Raises:
         ValueError: a group is no cell, so that costs do not add up over edges (the path through a trellis, for one).
     """
-    groups = {group.name: group for group in space.groups if group.role == "operations"}
+    groups = {group.name: group for group in operation_groups(space.groups)}
     cells = [cell.name for cell in space.random_genotype(np.random.default_rng(0)).cells]
     if sorted(cells) != sorted(groups):
         raise ValueError(

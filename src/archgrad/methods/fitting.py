@@ -1,13 +1,13 @@
 """Whether a method and a space go together, and the space as the method changes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from archgrad.arch import LogitGroup
+from archgrad.arch import LogitGroup, operation_groups
 from archgrad.methods.method import Method
 from archgrad.spaces.space import Encodable, Mixable, Narrowable, Space
-from archgrad.stages import starts
+from archgrad.stages import Choices, starts
 
 
 @runtime_checkable
@@ -17,13 +17,11 @@ class Checked(Protocol):
     def check(self, groups: Sequence[LogitGroup]) -> None: ...
 
 
-Choices = Mapping[str, tuple[tuple[str, ...], ...]]
-"""By group, the candidates that stay on each edge."""
-
-
 def check_fit(method: Method, space: Space, *, epochs: int) -> None:
     """Raise a ValueError unless a method can search a space in so many epochs, all stages included."""
-    if not isinstance(space, Mixable):
+    if isinstance(space, Mixable):
+        space.check_decoder(method.decoder)
+    else:
         for part, wanted in (
             ("mixing", not method.mixing.plain),
             ("alignment", method.alignment is not None),
@@ -42,7 +40,7 @@ def check_fit(method: Method, space: Space, *, epochs: int) -> None:
     if not isinstance(space, Narrowable):
         raise ValueError(_only_cells(method, "stages", space))
     starts(method.stages, epochs)
-    most = max(len(choices) for group in space.groups for choices in group.choices if group.role == "operations")
+    most = max(len(names) for group in operation_groups(space.groups) for names in group.choices)
     for place, stage in enumerate(method.stages):
         if stage.keep is not None and stage.keep > most:
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from archgrad.arch import operation_groups
 from archgrad.checks import at_least
 from archgrad.relax.penalties import Relaxed
 
@@ -35,7 +36,7 @@ class BetaDecay:
         at_least("initial", self.initial, 0)
 
     def __call__(self, relaxed: Relaxed) -> Tensor:
-        groups = [group for group in relaxed.groups if group.role == "operations"]
+        groups = operation_groups(relaxed.groups)
         means = [
             relaxed.logits[group.name]
             .masked_fill(~group.mask_tensor(relaxed.logits[group.name].device), float("-inf"))

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from archgrad.arch import operation_groups
 from archgrad.checks import at_least
 from archgrad.relax.penalties import Relaxed
 
@@ -92,7 +93,7 @@ class DirichletDistance:
         at_least("weight", self.weight, 0)
 
     def __call__(self, relaxed: Relaxed) -> Tensor:
-        groups = [group for group in relaxed.groups if group.role == "operations"]
+        groups = operation_groups(relaxed.groups)
         distances = []
         for group in groups:
             logits = relaxed.logits[group.name]

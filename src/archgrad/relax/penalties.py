@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from archgrad.arch import NONE, LogitGroup, Logits, Mixture
+from archgrad.arch import NONE, LogitGroup, Logits, Mixture, operation_groups
 from archgrad.checks import at_least
 
 
@@ -46,7 +46,7 @@ class ZeroOneLoss:
 
     def __call__(self, relaxed: Relaxed) -> Tensor:
         mixture = relaxed.mixture
-        groups = [group for group in relaxed.groups if group.role == "operations"]
+        groups = operation_groups(relaxed.groups)
         masks = [group.mask_tensor(mixture[group.name].device) for group in groups]
         squares = [(mixture[group.name] - 0.5).square() * mask for group, mask in zip(groups, masks, strict=True)]
         count = sum(int(mask.sum()) for mask in masks)
@@ -74,7 +74,7 @@ class Parsimony:
 
     def __call__(self, relaxed: Relaxed) -> Tensor:
         mixture = relaxed.mixture
-        groups = [group for group in relaxed.groups if group.role == "operations"]
+        groups = operation_groups(relaxed.groups)
         totals = [(mixture[group.name] @ self._prices(group).to(mixture[group.name])).sum() for group in groups]
         return torch.stack(totals).sum()
 

@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from archgrad.arch import LogitGroup
-from archgrad.diagnostics import SKIP
+from archgrad.arch import SKIP, LogitGroup
 from archgrad.report.curves import is_trellis
 from archgrad.report.style import (
     GREY,

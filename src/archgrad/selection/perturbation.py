@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import numpy as np
 from torch import Tensor
 
-from archgrad.arch import LogitGroup, Mixture
+from archgrad.arch import LogitGroup, Mixture, operation_groups
 from archgrad.checks import at_least, one_of
 from archgrad.decode import top_k
 from archgrad.genotype import Edge, Genotype
@@ -87,7 +87,7 @@ class _Decision(NamedTuple):
 def _rounds(space: Space, mixture: Mixture, generator: np.random.Generator) -> list[list[_Decision]]:
     """The decisions in their order, those of a round without tuning in between."""
     kept = _kept(space, mixture)
-    groups = [group for group in space.groups if group.role == "operations"]
+    groups = operation_groups(space.groups)
     operations, topology = [], []
     for group in groups:
         rows = generator.permutation(len(group.edges)).tolist()

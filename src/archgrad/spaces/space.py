@@ -67,6 +67,10 @@ class Mixable(Protocol):
         """The same space with this mixing; a ValueError where it does not fit."""
         ...
 
+    def check_decoder(self, decoder: Decoder) -> None:
+        """Raise a ValueError unless the rule decodes edges of cells."""
+        ...
+
 
 @runtime_checkable
 class Narrowable(Protocol):

@@ -20,7 +20,9 @@ class Bundle(nn.Module):
 
     rows: Tensor
 
-    def __init__(self, group: LogitGroup, source: int, channels: int, stride: int) -> None:
+    def __init__(
+        self, group: LogitGroup, source: int, channels: int, stride: int, *, normalise_pooling: bool = True
+    ) -> None:
         super().__init__()
         rows = group.leaving(source)
         self.edges = len(rows)
@@ -38,7 +40,12 @@ class Bundle(nn.Module):
         self.operations = nn.ModuleDict(
             {
                 name: convolutional_operation(
-                    name, channels, stride, norm=BatchStatisticsNorm, copies=len(edges), normalise_pooling=True
+                    name,
+                    channels,
+                    stride,
+                    norm=BatchStatisticsNorm,
+                    copies=len(edges),
+                    normalise_pooling=normalise_pooling,
                 )
                 for name, edges in self.members.items()
             }

@@ -6,7 +6,7 @@ from inspect import signature
 import torch
 from torch import Tensor
 
-from archgrad.arch import NONE, LogitGroup, Mixture
+from archgrad.arch import NONE, LogitGroup, Mixture, operation_groups
 from archgrad.genotype import Cell, Edge, Genotype
 from archgrad.spaces.conv.interior import edge_weights
 from archgrad.spaces.space import Decoder
@@ -63,9 +63,7 @@ def encode_cells(genotype: Genotype, groups: Sequence[LogitGroup]) -> Mixture:
     """
     cells = {cell.name: cell for cell in genotype.cells}
     mixture: Mixture = {}
-    for group in groups:
-        if group.role != "operations":
-            continue
+    for group in operation_groups(groups):
         if group.name not in cells:
             raise ValueError(f"genotype: has no cell {group.name!r}; it has {sorted(cells)}.")
         mixture[group.name] = _one_hot(cells[group.name], group)
@@ -111,7 +109,7 @@ def narrowed_choices(
     Raises:
         ValueError: an unknown group, another number of rows, or a candidate that the edge does not have.
     """
-    by_name = {group.name: group for group in groups if group.role == "operations"}
+    by_name = {group.name: group for group in operation_groups(groups)}
     unknown = sorted(choices.keys() - by_name.keys())
     if unknown:
         raise ValueError(f"choices: has no group {unknown[0]!r}; allowed are {list(by_name)}.")

@@ -36,14 +36,25 @@ class PerEdge(Interior):
     """
 
     def __init__(
-        self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int, mixing: Mixing | None = None
+        self,
+        group: LogitGroup,
+        channels: int,
+        strides: Sequence[int],
+        *,
+        inputs: int,
+        mixing: Mixing | None = None,
+        normalise_pooling: bool = True,
     ) -> None:
         super().__init__(group, channels, strides, inputs=inputs, mixing=mixing or Mixing())
         self.edges = nn.ModuleList(
             nn.ModuleDict(
                 {
                     name: convolutional_operation(
-                        name, self.selected, strides[source], norm=BatchStatisticsNorm, normalise_pooling=True
+                        name,
+                        self.selected,
+                        strides[source],
+                        norm=BatchStatisticsNorm,
+                        normalise_pooling=normalise_pooling,
                     )
                     for name in choices
                     if name != NONE
@@ -101,11 +112,21 @@ class Bundled(Interior):
     """All edges that leave a state at once; the arguments are those of `PerEdge`, and so is the result."""
 
     def __init__(
-        self, group: LogitGroup, channels: int, strides: Sequence[int], *, inputs: int, mixing: Mixing | None = None
+        self,
+        group: LogitGroup,
+        channels: int,
+        strides: Sequence[int],
+        *,
+        inputs: int,
+        mixing: Mixing | None = None,
+        normalise_pooling: bool = True,
     ) -> None:
         super().__init__(group, channels, strides, inputs=inputs, mixing=mixing or Mixing())
         sources = [source for source in range(len(strides)) if group.leaving(source)]
-        self.bundles = nn.ModuleList(Bundle(group, source, self.selected, strides[source]) for source in sources)
+        self.bundles = nn.ModuleList(
+            Bundle(group, source, self.selected, strides[source], normalise_pooling=normalise_pooling)
+            for source in sources
+        )
         if self.mixing.auxiliary_skip:
             self.auxiliary = nn.ModuleList(
                 auxiliary(channels, strides[source], len(group.leaving(source))) for source in sources

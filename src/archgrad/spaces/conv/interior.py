@@ -22,11 +22,13 @@ def interior(
     inputs: int,
     engine: str = "bundled",
     mixing: Mixing | None = None,
+    normalise_pooling: bool = True,
 ) -> Interior:
     """Make the nodes of a cell: `forward(inputs, weights, edge_weights, evaluated)` returns their states in order.
 
     `group` must be dense (`LogitGroup.dense`). All states have `channels` channels; `strides[i]` is the stride of the
-    edges that leave state i, inputs first, for every state but the last node. The arguments of `forward` after the list
+    edges that leave state i, inputs first, for every state but the last node. `normalise_pooling` is whether pooled
+    states are normalised, as in DARTS, or bare, as in NAS-Bench-201. The arguments of `forward` after the list
     of inputs are those of `CellWeights`; the last two may be left out. `progress` is an attribute (`mixed.Interior`).
 
     Raises:
@@ -34,7 +36,7 @@ def interior(
             an odd number where a factorised reduction has to halve it.
     """
     make = ENGINES[one_of("engine", engine, ENGINES)]
-    return make(group, channels, strides, inputs=inputs, mixing=mixing or Mixing())
+    return make(group, channels, strides, inputs=inputs, mixing=mixing or Mixing(), normalise_pooling=normalise_pooling)
 
 
 class CellWeights(NamedTuple):

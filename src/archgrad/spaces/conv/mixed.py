@@ -11,12 +11,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.arch import LogitGroup
+from archgrad.arch import SKIP, LogitGroup
 from archgrad.mixing import Mixing
 from archgrad.ops import BatchStatisticsNorm, Operation
 from archgrad.ops.skip import skip_connection
-
-SKIP = "skip_connect"
 
 
 def check_partial_channels(partial: int, channels: int, *, even: bool = False) -> None:

@@ -23,6 +23,7 @@ from archgrad.spaces.conv.mixed import check_partial_channels
 from archgrad.spaces.conv.network import ConvNetwork
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS
 from archgrad.spaces.conv.supernet import ConvSupernet
+from archgrad.spaces.images import check_num_classes, image_size
 from archgrad.spaces.space import Decoder
 
 MINIMUM_SIZE = {"cifar": 8, "imagenet": 32}
@@ -193,8 +194,7 @@ class ConvCellSpace:
     def check_data(self, shape: tuple[int, ...], num_classes: int | None) -> None:
         """Raise a ValueError unless inputs of `shape` (channels, height, width) with these classes fit the space."""
         check_images(shape, in_channels=self.in_channels, stem=self.stem)
-        if num_classes is not None and num_classes != self.num_classes:
-            raise ValueError(f"num_classes: the space has {self.num_classes}, the data has {num_classes}.")
+        check_num_classes(self.num_classes, num_classes)
 
     def _genotype(self, nodes: dict[str, tuple[tuple[Edge, ...], ...]]) -> Genotype:
         outputs = tuple(range(2, 2 + self.nodes))
@@ -203,11 +203,7 @@ class ConvCellSpace:
 
 def check_images(shape: tuple[int, ...], *, in_channels: int, stem: str) -> None:
     """Raise a ValueError unless images of `shape` (channels, height, width) can pass stem and reductions."""
-    if len(shape) != 3:
-        raise ValueError(f"images: need the shape (channels, height, width), got {shape}.")
-    found, height, width = shape
-    if found != in_channels:
-        raise ValueError(f"in_channels: the network reads {in_channels} channels, the images have {found}.")
+    height, width = image_size(shape, in_channels=in_channels)
     minimum = MINIMUM_SIZE[stem]
     if min(height, width) < minimum:
         raise ValueError(

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.arch import LogitGroup, OperationKey, Slice
+from archgrad.arch import LogitGroup, operation_groups
 from archgrad.mixing import Mixing
 from archgrad.ops import BatchStatisticsNorm
 from archgrad.ops.mixed_derivative import join
+from archgrad.spaces.conv.cells import SupernetOfCells
 from archgrad.spaces.conv.interior import cell_weights, interior
-from archgrad.spaces.conv.operations import adopt, operations_of
 from archgrad.spaces.conv.plan import CellPlan, stack
 from archgrad.spaces.conv.stem import CellInputs, Stem
 
@@ -45,7 +45,7 @@ class RelaxedCell(nn.Module):
         return join(self.interior(self.adapt(before, previous), mixture, edge_weights, evaluated))
 
 
-class ConvSupernet(nn.Module):
+class ConvSupernet(SupernetOfCells):
     """Stem, relaxed cells, global average pool, linear classifier: forward(images, mixture) -> class scores.
 
     The mixture maps each group to its weights p, [edges, candidates]: an argument, never a parameter. A leading
@@ -58,8 +58,7 @@ class ConvSupernet(nn.Module):
 
     def __init__(self, space: "ConvCellSpace", *, engine: str = "bundled") -> None:
         super().__init__()
-        kinds = [group for group in space.groups if group.role == "operations"]
-        self.groups = {group.name: group for group in kinds}
+        self.groups = {group.name: group for group in operation_groups(space.groups)}
         self.mixing = space.mixing
         plans = stack(space.channels, space.layers, stem=space.stem, outputs=dict.fromkeys(self.groups, space.nodes))
         self.stem = Stem(space.stem, space.in_channels, space.channels, norm=_affine_norm)
@@ -71,20 +70,6 @@ class ConvSupernet(nn.Module):
         self.classifier = nn.Linear(space.nodes * plans[-1].channels, space.num_classes)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    @property
-    def progress(self) -> float:
-        """How far the search is, from 0 to 1."""
-        return next(iter(self._cells)).interior.progress
-
-    @progress.setter
-    def progress(self, value: float) -> None:
-        for cell in self._cells:
-            cell.interior.progress = value
-
-    @property
-    def _cells(self) -> Iterable[RelaxedCell]:
-        return cast(Iterable[RelaxedCell], self.cells)
-
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: dict[str, Tensor]
     ) -> Float[Tensor, "batch classes"]:
@@ -93,14 +78,6 @@ class ConvSupernet(nn.Module):
             for kind, group in self.groups.items()
         }
         before, previous = self.stem(images)
-        for cell in self._cells:
+        for cell in cast(Iterable[RelaxedCell], self.cells):
             before, previous = previous, cell(before, previous, *next(weights[cell.kind]))
         return self.classifier(previous.mean(dim=(2, 3)))
-
-    def operations(self) -> dict[OperationKey, tuple[Slice, ...]]:
-        """Which rows (dimension 0) of which parameters belong to a candidate of an edge of a cell."""
-        return operations_of(self)
-
-    def adopt(self, other: nn.Module) -> None:
-        """Copy the weights of another supernet of this kind, those that both have."""
-        adopt(self, other)

@@ -21,6 +21,7 @@ from archgrad.spaces.conv.coding import (
 )
 from archgrad.spaces.conv.engine import ENGINES
 from archgrad.spaces.conv.mixed import check_partial_channels
+from archgrad.spaces.images import check_num_classes, image_size
 from archgrad.spaces.nasbench201.network import NASBench201Network, check_size
 from archgrad.spaces.nasbench201.plan import STAGES
 from archgrad.spaces.nasbench201.strings import CELL, NODES, check_genotype
@@ -189,18 +190,13 @@ class NASBench201Space:
 
     def check_data(self, shape: tuple[int, ...], num_classes: int | None) -> None:
         """Raise a ValueError unless inputs of `shape` (channels, height, width) with these classes fit the space."""
-        if len(shape) != 3:
-            raise ValueError(f"images: need the shape (channels, height, width), got {shape}.")
-        found, height, width = shape
-        if found != self.in_channels:
-            raise ValueError(f"in_channels: the network reads {self.in_channels} channels, the images have {found}.")
+        height, width = image_size(shape, in_channels=self.in_channels)
         if min(height, width) < MINIMUM_SIZE:
             raise ValueError(
                 f"images: {height}×{width} is too small for the residual blocks; "
                 f"needed is at least {MINIMUM_SIZE}×{MINIMUM_SIZE}."
             )
-        if num_classes is not None and num_classes != self.num_classes:
-            raise ValueError(f"num_classes: the space has {self.num_classes}, the data has {num_classes}.")
+        check_num_classes(self.num_classes, num_classes)
 
     def _genotype(self, nodes: tuple[tuple[Edge, ...], ...]) -> Genotype:
         ordered = tuple(tuple(sorted(edges, key=lambda edge: edge.source)) for edges in nodes)

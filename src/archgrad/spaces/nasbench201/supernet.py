@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from archgrad.arch import LogitGroup, OperationKey, Slice
+from archgrad.arch import LogitGroup
 from archgrad.mixing import Mixing
-from archgrad.ops import BatchStatisticsNorm, Operation
+from archgrad.ops import BatchStatisticsNorm
+from archgrad.spaces.conv.cells import SupernetOfCells
 from archgrad.spaces.conv.interior import cell_weights, interior
-from archgrad.spaces.conv.operations import adopt, operations_of
 from archgrad.spaces.nasbench201.plan import stack
 from archgrad.spaces.nasbench201.strings import CELL, NODES
 from archgrad.spaces.nasbench201.surroundings import Head, ResidualBlock, make_stem
@@ -28,10 +28,9 @@ class RelaxedCell(nn.Module):
 
     def __init__(self, group: LogitGroup, channels: int, *, engine: str, mixing: Mixing) -> None:
         super().__init__()
-        self.interior = interior(group, channels, (1,) * NODES, inputs=1, engine=engine, mixing=mixing)
-        for operation in self.interior.modules():
-            if isinstance(operation, Operation) and operation.shared:
-                operation.norm = nn.Identity()  # pooled states are not normalised here, unlike in DARTS
+        self.interior = interior(
+            group, channels, (1,) * NODES, inputs=1, engine=engine, mixing=mixing, normalise_pooling=False
+        )
 
     def forward(
         self,
@@ -43,7 +42,7 @@ class RelaxedCell(nn.Module):
         return self.interior([x], mixture, edge_weights, evaluated)[-1]
 
 
-class NASBench201Supernet(nn.Module):
+class NASBench201Supernet(SupernetOfCells):
     """Stem, relaxed cells, residual blocks between, head: forward(images, mixture) -> class scores.
 
     The mixture maps "cell" to the weights p, [edges, candidates], of all cells, or [cells, edges, candidates] of each
@@ -73,20 +72,6 @@ class NASBench201Supernet(nn.Module):
         self.head = Head(blocks[-1].channels, space.num_classes, norm=_affine_norm)
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
-    @property
-    def progress(self) -> float:
-        """How far the search is, from 0 to 1."""
-        return self._relaxed[0].interior.progress
-
-    @progress.setter
-    def progress(self, value: float) -> None:
-        for cell in self._relaxed:
-            cell.interior.progress = value
-
-    @property
-    def _relaxed(self) -> list[RelaxedCell]:
-        return [cell for cell in self.cells if isinstance(cell, RelaxedCell)]
-
     def forward(
         self, images: Float[Tensor, "batch channels height width"], mixture: dict[str, Tensor]
     ) -> Float[Tensor, "batch classes"]:
@@ -95,11 +80,3 @@ class NASBench201Supernet(nn.Module):
         for block in cast(list[nn.Module], self.cells):
             x = block(x, *next(weights)) if isinstance(block, RelaxedCell) else block(x)
         return self.head(x)
-
-    def operations(self) -> dict[OperationKey, tuple[Slice, ...]]:
-        """Which rows (dimension 0) of which parameters belong to a candidate of an edge of a cell."""
-        return operations_of(self)
-
-    def adopt(self, other: nn.Module) -> None:
-        """Copy the weights of another supernet of this kind, those that both have."""
-        adopt(self, other)

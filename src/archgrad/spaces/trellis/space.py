@@ -10,6 +10,7 @@ from archgrad.decode import Path, uniform, viterbi
 from archgrad.genotype import TRELLIS, Cell, Genotype
 from archgrad.ops import DENSE_CANDIDATES, check_candidates
 from archgrad.spaces.conv.engine import ENGINES
+from archgrad.spaces.images import check_num_classes, image_size
 from archgrad.spaces.space import Decoder
 from archgrad.spaces.trellis.network import TrellisNetwork
 from archgrad.spaces.trellis.plan import FIRST_STRIDE, GROUP, Trellis
@@ -126,19 +127,14 @@ class TrellisSpace:
 
     def check_data(self, shape: tuple[int, ...], num_classes: int | None) -> None:
         """Raise a ValueError unless images of `shape` (channels, height, width) with these classes fit the space."""
-        if len(shape) != 3:
-            raise ValueError(f"images: need the shape (channels, height, width), got {shape}.")
-        found, height, width = shape
-        if found != self.in_channels:
-            raise ValueError(f"in_channels: the space reads {self.in_channels} channels, the images have {found}.")
+        height, width = image_size(shape, in_channels=self.in_channels, reader="space")
         largest = FIRST_STRIDE * 2 ** self.trellis.highest(self.layers)
         if min(height, width) < largest:
             raise ValueError(
                 f"images: {height}×{width} is too small for stride {largest}; allowed is {largest}×{largest} and "
                 "above, or fewer levels."
             )
-        if num_classes is not None and num_classes != self.num_classes:
-            raise ValueError(f"num_classes: the space has {self.num_classes}, the data has {num_classes}.")
+        check_num_classes(self.num_classes, num_classes)
 
     def _cell(self, edges: tuple) -> Cell:
         return Cell(CELL, edges, tuple(range(2, 2 + self.blocks)))
