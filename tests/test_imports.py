@@ -36,7 +36,7 @@ LEVELS = (
         "costs",
     },
     {"supernet_loss", "weight_step", "measuring", "probe", "bilevel", "image_search", "training"},
-    {"baselines", "tabular", "discovery", "language", "segmentation"},
+    {"baselines", "tabular", "discovery", "language", "segmentation", "jax"},
     {"runs", "report", "estimators"},
     {
         "experiment",
@@ -114,7 +114,7 @@ states = torch.get_rng_state(), numpy.random.get_state()[1], torch.get_default_d
 import archgrad
 assert torch.equal(torch.get_rng_state(), states[0]) and (numpy.random.get_state()[1] == states[1]).all()
 assert (torch.get_default_dtype(), torch.get_num_threads()) == states[2:]
-loaded = {"matplotlib", "tyro"} & set(sys.modules)
+loaded = {"matplotlib", "tyro", "jax", "flax", "optax", "archgrad.jax"} & set(sys.modules)
 assert not loaded, loaded
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

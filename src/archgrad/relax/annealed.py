@@ -57,11 +57,16 @@ class Annealed:
         """Whether the relaxation is one-hot, at any temperature."""
         return is_one_hot(self.relaxation)
 
+    def temperature(self, progress: Any) -> Any:
+        """τ(t), for a number as for an array of any library."""
+        tempered: Any = self.relaxation
+        start, end = tempered.temperature, self.final_temperature
+        if self.shape == "linear":
+            return (1 - progress) * start + progress * end
+        return start ** (1 - progress) * end**progress
+
     def during(self, progress: float) -> Relaxation:
         """The relaxation at the temperature of this progress."""
         within("progress", progress, (0, 1))
         tempered: Any = self.relaxation
-        start, end = tempered.temperature, self.final_temperature
-        if self.shape == "linear":
-            return replace(tempered, temperature=(1 - progress) * start + progress * end)
-        return replace(tempered, temperature=start ** (1 - progress) * end**progress)
+        return replace(tempered, temperature=self.temperature(progress))
