@@ -59,6 +59,12 @@ def _is_variable(leaf: object) -> bool:
     return isinstance(leaf, nnx.Variable)
 
 
+def _promoted(x: Array, kernel: Array) -> tuple[Array, Array]:
+    """Both in the wider of their types, as for a product."""
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return x.astype(dtype), kernel.astype(dtype)
+
+
 class Convolution(nnx.Module):
     """A full convolution without bias: [N, H, W, in] -> [N, ⌈H / s⌉, ⌈W / s⌉, out]; the padding keeps the size."""
 
@@ -80,11 +86,12 @@ class Convolution(nnx.Module):
         )
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch new_height new_width _"]:
-        kernel = self.kernel[...]
+        x, kernel = _promoted(x, self.kernel[...])
         rows, columns = kernel.shape[:2]
         if (rows, columns) == (1, 1):  # a matrix product, which stays one under `jax.vmap` over weights
             return x[:, :: self.stride[0], :: self.stride[1]] @ kernel[0, 0]
-        reach = [(self.dilation * (length - 1) // 2,) * 2 for length in (rows, columns)]
+        sides = (self.dilation * (length - 1) // 2 for length in (rows, columns))
+        reach = [(side, side) for side in sides]
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -106,7 +113,7 @@ class DepthwiseConvolution(nnx.Module):
     def __call__(
         self, x: Float[Array, "batch height width channels"]
     ) -> Float[Array, "batch new_height new_width channels"]:
-        return depthwise_convolution(x, self.kernel[...], stride=self.stride, dilation=self.dilation)
+        return depthwise_convolution(*_promoted(x, self.kernel[...]), stride=self.stride, dilation=self.dilation)
 
 
 class BatchStatisticsNorm(nnx.Module):

@@ -5,14 +5,14 @@ from typing import cast
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from archgrad.checks import one_of, whole
 from archgrad.genotype import Cell, Genotype
 from archgrad.jax.cells import CellInputs
 from archgrad.jax.layers import Linear, draw, running_norm
 from archgrad.jax.operations import Operation, convolutional_operation
-from archgrad.jax.supernet import Stem
+from archgrad.jax.supernet import Stem, check_images
 from archgrad.spaces.conv.network import check_genotype
 from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, stack
 
@@ -86,12 +86,14 @@ class ConvNetwork(nnx.Module):
         whole("in_channels", in_channels, 1)
         outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
         plans = stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
+        self.in_channels = in_channels
         self.stem = Stem(stem, in_channels, channels, norm=running_norm)
         self.cells = nnx.List(DerivedCell(genotype[plan.kind], plan) for plan in plans)
         self.classifier = Linear(outputs[plans[-1].kind] * plans[-1].channels, num_classes, rngs=None)
         draw(self, rngs)
 
-    def __call__(self, images: Float[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:
+    def __call__(self, images: Shaped[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:
+        check_images(images, in_channels=self.in_channels, stem=self.stem.kind)
         before, previous = self.stem(images)
         for cell in self.cells:
             before, previous = previous, cell(before, previous)

@@ -30,7 +30,7 @@ from archgrad.settings import BilevelSettings, changed
 Batch: TypeAlias = tuple[Any, Any]
 """(inputs, targets): images [N, H, W, C] and labels [N] for a `ConvSupernet`."""
 
-INPUTS, LOGITS, NOISE, TRAIN, VALIDATION = range(5)  # what numbers are drawn for
+WEIGHTS, LOGITS, NOISE, TRAIN, VALIDATION = range(5)  # what numbers are drawn for
 
 
 @partial(
@@ -104,7 +104,7 @@ def init_search(
         space = stage_space(row, space, 0, {})
         supernet = partial(_supernet, space)
     key = jax.random.key(seed)
-    module = supernet(nnx.Rngs(params=jax.random.fold_in(key, INPUTS)))
+    module = supernet(nnx.Rngs(jax.random.fold_in(key, WEIGHTS)))
     graph, weights, variables = nnx.split(module, nnx.Param, ...)
     problem = Problem(
         graph, space, tuple(space.groups), row, resolved, steps_per_epoch, loss, weight_optimizer, logit_optimizer
@@ -249,6 +249,8 @@ def search_epoch(
 
 def mixture(state: SearchState) -> dict[str, Array]:
     """p = relax(α) of a state by group, without noise, at the progress of its last step."""
+    if state.step.ndim:  # several searches side by side, each at a progress of its own
+        return jax.vmap(mixture)(state)
     return state.problem.mixture(state.logits, None, state.problem.progress(jnp.maximum(state.step - 1, 0)))
 
 

@@ -5,7 +5,7 @@ from typing import TypeAlias, cast
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from archgrad.arch import LogitGroup, operation_groups
 from archgrad.checks import one_of
@@ -14,6 +14,7 @@ from archgrad.jax.layers import BatchStatisticsNorm, Convolution, Layer, Layers,
 from archgrad.mixing import Mixing
 from archgrad.spaces import ConvCellSpace
 from archgrad.spaces.conv.plan import CellPlan, stack
+from archgrad.spaces.conv.space import check_images as check_size
 
 Mixture: TypeAlias = dict[str, Array]
 """p by group, [edges, candidates]."""
@@ -33,6 +34,16 @@ def check_space(space: ConvCellSpace) -> None:
         raise ValueError("mixing.skip_dropout: must be 0 in JAX, where a supernet draws no numbers.")
     if "noise" in space.candidates:
         one_of("candidates", "noise", [name for name in space.candidates if name != "noise"])
+
+
+def check_images(images: Array, *, in_channels: int, stem: str) -> None:
+    """Raise a ValueError unless these are images [N, H, W, C] of floats that can pass stem and reductions."""
+    if images.ndim != 4 or images.shape[-1] != in_channels:
+        raise ValueError(f"images: must be [N, H, W, {in_channels}], channels last, got shape {list(images.shape)}.")
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(f"images: must be floats, scaled and normalised (`archgrad.jax.arrays`), got {images.dtype}.")
+    _, height, width, channels = images.shape
+    check_size((channels, height, width), in_channels=in_channels, stem=stem)
 
 
 class RelaxedCell(nnx.Module):
@@ -65,6 +76,7 @@ class Stem(nnx.Module):
         def normalise(width: int) -> Layer:
             return cast(Layer, norm(width))
 
+        self.kind = kind
         if kind == "cifar":
             self.first = Layers(convolution(in_channels, 3 * channels, 1), normalise(3 * channels))
             self.second = None
@@ -113,6 +125,7 @@ class ConvSupernet(nnx.Module):
         self.groups = tuple(operation_groups(space.groups))
         kinds = {group.name: group for group in self.groups}
         plans = stack(space.channels, space.layers, stem=space.stem, outputs=dict.fromkeys(kinds, space.nodes))
+        self.in_channels = space.in_channels
         self.edge_normalisation = space.mixing.edge_normalisation
         self.cell_groups = tuple(plan.kind for plan in plans)
         self.stem = Stem(space.stem, space.in_channels, space.channels, norm=_affine_norm)
@@ -124,10 +137,11 @@ class ConvSupernet(nnx.Module):
 
     def __call__(
         self,
-        images: Float[Array, "batch height width channels"],
+        images: Shaped[Array, "batch height width channels"],
         mixture: Mixture,
         progress: float | Float[Array, ""] = 0.0,
     ) -> Float[Array, "batch classes"]:
+        check_images(images, in_channels=self.in_channels, stem=self.stem.kind)
         betas = {group.name: self._edge_weights(mixture, group) for group in self.groups}
         before, previous = self.stem(images)
         for kind, cell in zip(self.cell_groups, self.cells, strict=True):
