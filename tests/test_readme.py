@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import archgrad as ag
 
@@ -69,6 +70,34 @@ def test_the_example_of_dense_prediction_runs(capsys):
     said = capsys.readouterr().out
     assert "path: " in said
     assert "'road': " in said
+
+
+def _examples_of_jax():
+    page = README.parent / "docs" / "jax.md"
+    return page, re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def test_the_short_examples_of_jax_run(capsys):
+    pytest.importorskip("jax")
+    page, (_, own, conversion, _) = _examples_of_jax()
+    quicker = own.replace("steps_per_epoch=1", "steps_per_epoch=1, method='darts-first-order'")
+    exec(compile(quicker, str(page), "exec"), {"__name__": "example"})
+    assert "layers:" in capsys.readouterr().out
+    exec(compile(conversion, str(page), "exec"), {})
+    assert "torch.Size([2, 10])" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_long_examples_of_jax_run(capsys, monkeypatch, tmp_path):
+    pytest.importorskip("jax")
+    monkeypatch.chdir(tmp_path)
+    page, (digits, _, _, seeds) = _examples_of_jax()
+    exec(compile(seeds, str(page), "exec"), {})
+    assert "(4,) normal:" in capsys.readouterr().out
+    exec(compile(digits, str(page), "exec"), {})
+    found = re.findall(r"(JAX|PyTorch): +(\d+\.\d)%", capsys.readouterr().out)
+    assert [side for side, _ in found] == ["JAX", "PyTorch"]
+    assert min(float(accuracy) for _, accuracy in found) > 95
 
 
 def test_every_linked_file_is_there():

@@ -13,7 +13,8 @@ MISSING = [name for name in ("jax", "flax", "optax", "orbax") if find_spec(name)
 if MISSING:
     raise ImportError(
         f"archgrad.jax needs JAX, Flax, Optax and Orbax ({', '.join(MISSING)} is missing): "
-        "pip install -c constraints.txt 'archgrad[jax]'; on a GPU pip install 'jax[cuda13]' as well."
+        "pip install 'archgrad[jax]', or in a checkout pip install -c constraints.txt -e '.[jax]'; "
+        "on a GPU 'jax[cuda13]' as well."
     )
 
 from archgrad.jax.checkpoints import restore, save  # noqa: E402  after the check of what is installed
@@ -32,6 +33,7 @@ from archgrad.jax.search import (  # noqa: E402
     mixture,
     search_epoch,
     search_step,
+    supernet_of,
 )
 from archgrad.jax.stream import arrays, batch_at  # noqa: E402
 from archgrad.jax.supernet import ConvSupernet  # noqa: E402
@@ -63,6 +65,7 @@ __all__ = [
     "search_epoch",
     "search_step",
     "shard",
+    "supernet_of",
     "supported",
     "to_torch",
     "train",

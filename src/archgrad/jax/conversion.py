@@ -1,6 +1,7 @@
 """Weights between PyTorch and Flax: the modules of both sides have the same names, only layouts differ."""
 
 from collections.abc import Set
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,15 +14,17 @@ NAMES = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "
 """What Flax calls a parameter -> what PyTorch calls it, where they differ."""
 
 
-def to_torch(source: nnx.Module, target: nn.Module) -> nn.Module:
+def to_torch(source: Any, target: Any) -> nn.Module:
     """Copy the weights of a Flax supernet or network into its PyTorch twin, which is changed and returned.
 
     Both are of the same space or genotype and the same size; running averages come along. Kernels [height, width, in,
     out] become [out, in, height, width], and the K stacked ones of a supernet's bundle K·out rows, edge by edge.
 
     Raises:
-        ValueError: the two do not have the same parameters; the message names the first that differs.
+        ValueError: one of them is of the wrong side, or they do not have the same parameters; the message names the
+            first that differs.
     """
+    _check_kinds(source, target, nnx.Module, nn.Module)
     values = {name: np.asarray(variable[...]) for name, variable in _variables(source).items()}
     wanted = _tensors(target)
     _check_names(values.keys(), wanted.keys(), here="the Flax module", there="the PyTorch module")
@@ -35,14 +38,16 @@ def to_torch(source: nnx.Module, target: nn.Module) -> nn.Module:
     return target
 
 
-def from_torch(source: nn.Module, target: nnx.Module) -> nnx.Module:
+def from_torch(source: Any, target: Any) -> nnx.Module:
     """Copy the weights of a PyTorch supernet or network into its Flax twin, which is changed and returned.
 
     The inverse of `to_torch`. Precision is that of the source, as far as JAX is told to keep it (`jax_enable_x64`).
 
     Raises:
-        ValueError: the two do not have the same parameters; the message names the first that differs.
+        ValueError: one of them is of the wrong side, or they do not have the same parameters; the message names the
+            first that differs.
     """
+    _check_kinds(source, target, nn.Module, nnx.Module)
     values = {name: tensor.detach().cpu().numpy() for name, tensor in _tensors(source).items()}
     wanted = _variables(target)
     _check_names(values.keys(), wanted.keys(), here="the PyTorch module", there="the Flax module")
@@ -53,8 +58,18 @@ def from_torch(source: nn.Module, target: nnx.Module) -> nnx.Module:
                 f"target: {name} has shape {list(variable.shape)}, the source's is {list(values[name].shape)}."
             )
     for name, variable in wanted.items():
-        variable[...] = restored[name]
+        variable.set_value(restored[name])  # `variable[...] = ` would keep the precision that it had
     return target
+
+
+def _check_kinds(source: object, target: object, read: type, written: type) -> None:
+    for name, value, kind in (("source", source, read), ("target", target, written)):
+        if not isinstance(value, kind):
+            side = "Flax" if kind is nnx.Module else "PyTorch"
+            raise ValueError(
+                f"{name}: must be a module of {side}, got {type(value).__name__}; the first argument is read, the "
+                "second is changed."
+            )
 
 
 def _variables(module: nnx.Module) -> dict[str, nnx.Variable]:

@@ -34,7 +34,7 @@ Estimate: TypeAlias = tuple[Tree, tuple[Array, Any]]
 """The hypergradient, and what the validation loss returned where it was taken."""
 
 
-def first_order(losses: Losses, weights: Tree, logits: Tree, *, inner: InnerStep) -> Estimate:
+def first_order(losses: Losses, weights: Tree, logits: Tree, *, inner: InnerStep | None = None) -> Estimate:
     """∇_α L_val(w, α): w stands for w*(α), the inner step is not taken (Eq. 6 with ξ = 0)."""
     found, gradient = jax.value_and_grad(losses.validation, argnums=1, has_aux=True)(weights, logits)
     return gradient, found

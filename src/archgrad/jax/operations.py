@@ -166,7 +166,8 @@ class MixedOperation(nnx.Module):
 
     Raises:
         ValueError: no candidates, an unknown name (the message names the nearest), or from a call both or neither of
-            logits and weights, or so many that they do not match the candidates.
+            logits and weights, so many that they do not match the candidates, or candidates whose outputs differ in
+            shape.
     """
 
     def __init__(
@@ -212,17 +213,18 @@ class MixedOperation(nnx.Module):
     ) -> Float[Array, "batch new_height new_width _"]:
         if (logits is None) == (weights is None):
             raise ValueError("logits, weights: give one of the two.")
-        given = logits if weights is None else weights
-        assert given is not None
+        given = jnp.asarray(logits if weights is None else weights)
         if given.shape != (len(self.names),):
             raise ValueError(
                 f"logits, weights: need one number for each of the {len(self.names)} candidates, got {given.shape}."
             )
         mixture = given if weights is not None else softmax(given, jnp.ones(given.shape, bool))
         total = None
-        for weight, operation in zip(mixture, self.operations, strict=True):
+        for name, weight, operation in zip(self.names, mixture, self.operations, strict=True):
             if operation is not None:
                 term = weight * operation(x)
+                if total is not None and term.shape != total.shape:
+                    raise ValueError(f"candidates: {name!r} yields {term.shape}, those before it {total.shape}.")
                 total = term if total is None else total + term
         return jnp.zeros_like(x[:, :: self.stride, :: self.stride]) if total is None else total
 

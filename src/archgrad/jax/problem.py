@@ -23,7 +23,15 @@ Loss: TypeAlias = Callable[[Any, Any], tuple[Array, dict[str, Array]]]
 
 
 def classification(scores: Array, labels: Array) -> tuple[Array, dict[str, Array]]:
-    """Cross-entropy of class scores [N, classes] and labels [N], with the share of the right ones, `accuracy`."""
+    """Cross-entropy of class scores [N, classes] and labels [N], with the share of the right ones, `accuracy`.
+
+    Raises:
+        ValueError: the labels are no whole numbers [N]. A label that is no class makes the loss NaN.
+    """
+    if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"labels: must be whole numbers [N], got {labels.dtype} {list(labels.shape)}; other targets need a `loss`."
+        )
     loss = optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
     return loss, {"accuracy": (scores.argmax(axis=-1) == labels).mean(dtype=scores.dtype)}
 

@@ -21,11 +21,11 @@ from archgrad.checks import whole
 from archgrad.genotype import Genotype
 from archgrad.jax.hypergradients import Losses, estimator
 from archgrad.jax.problem import Loss, Problem, classification
-from archgrad.jax.stream import batch_at
-from archgrad.jax.supernet import ConvSupernet
-from archgrad.jax.support import check_method, check_settings
+from archgrad.jax.stream import batch_at, check_data
+from archgrad.jax.supernet import ConvSupernet, check_space
+from archgrad.jax.support import check_method, check_own, checked_settings
 from archgrad.methods import Method, by_name, check_fit, darts, stage_space
-from archgrad.settings import BilevelSettings, changed
+from archgrad.settings import BilevelSettings
 
 Batch: TypeAlias = tuple[Any, Any]
 """(inputs, targets): images [N, H, W, C] and labels [N] for a `ConvSupernet`."""
@@ -62,7 +62,7 @@ def init_search(
     steps_per_epoch: int,
     method: Method | str | None = None,
     seed: int | Array = 0,
-    supernet: Callable[[nnx.Rngs], nnx.Module] | None = None,
+    supernet: Callable[..., nnx.Module] | None = None,
     loss: Loss = classification,
     weight_optimizer: optax.GradientTransformation | None = None,
     logit_optimizer: optax.GradientTransformation | None = None,
@@ -73,13 +73,15 @@ def init_search(
 
     Arguments:
         space: a `ConvCellSpace`; or with `supernet` anything that has `groups`, a tuple of `archgrad.arch.LogitGroup`
-            (and `decode`, for `archgrad.jax.decode`).
+            (and `decode(mixture, decoder)`, for `archgrad.jax.decode`).
         steps_per_epoch: gives learning rate, warm-up and the progress of methods their scale.
         method: a row of the table or its name, of those that JAX knows; second-order DARTS unless given.
         seed: a number, or an array under `jax.vmap`.
-        supernet: makes a Flax module that maps (inputs, mixture) to outputs, for a space of your own.
-        loss: (outputs, targets) -> (a scalar, metrics); cross-entropy and accuracy unless given.
-        weight_optimizer, logit_optimizer: any two Optax transformations; those of the settings unless given. The
+        supernet: for a space of your own, a class or function which is called with `rngs=` and makes a Flax module that
+            maps (inputs, mixture) to outputs.
+        loss: (outputs, targets) -> (a scalar, metrics by name); cross-entropy and accuracy unless given.
+        weight_optimizer, logit_optimizer: any two Optax transformations of the gradient; those of the settings unless
+            given, and then without the settings' rate, momentum and decay. The
             second order differentiates the update of `weight_optimizer` as it is. The settings' `gradient_clip` bounds
             the weights' gradient before it, in the weight step alone; a bound within the transformation is
             differentiated as well.
@@ -96,15 +98,20 @@ def init_search(
     """
     whole("steps_per_epoch", steps_per_epoch, 1)
     row = darts() if method is None else by_name(method) if isinstance(method, str) else method
-    resolved = changed(BilevelSettings() if settings is None else settings, changes)
     check_method(row)
-    check_settings(resolved)
+    resolved = checked_settings(BilevelSettings() if settings is None else settings, changes)
+    for name, given in (("weight_optimizer", weight_optimizer), ("logit_optimizer", logit_optimizer)):
+        if not isinstance(given, optax.GradientTransformation | None):
+            raise ValueError(f"{name}: must be an Optax transformation such as optax.adam(1e-3), got {given!r}.")
+    key = _key(seed)
     if supernet is None:
+        check_space(space)
         check_fit(row, space, epochs=resolved.epochs)
         space = stage_space(row, space, 0, {})
-        supernet = partial(_supernet, space)
-    key = jax.random.key(seed)
-    module = supernet(nnx.Rngs(jax.random.fold_in(key, WEIGHTS)))
+        supernet = partial(ConvSupernet, space)
+    else:
+        check_own(space, supernet, row)
+    module = supernet(rngs=nnx.Rngs(jax.random.fold_in(key, WEIGHTS)))
     graph, weights, variables = nnx.split(module, nnx.Param, ...)
     problem = Problem(
         graph, space, tuple(space.groups), row, resolved, steps_per_epoch, loss, weight_optimizer, logit_optimizer
@@ -126,8 +133,13 @@ def init_search(
     )
 
 
-def _supernet(space: Any, rngs: nnx.Rngs) -> nnx.Module:
-    return ConvSupernet(space, rngs=rngs)
+def _key(seed: Any) -> Array:
+    whole_number = isinstance(seed, int | np.integer) or (
+        isinstance(seed, Array) and seed.ndim == 0 and jnp.issubdtype(seed.dtype, jnp.integer)
+    )
+    if not whole_number:
+        raise ValueError(f"seed: must be a whole number, and one of them (many by `jax.vmap`), got {seed!r}.")
+    return jax.random.key(seed)
 
 
 @jax.jit
@@ -150,7 +162,7 @@ def search_step(
     warmup = problem.settings.warmup_epochs * problem.steps_per_epoch
     move = partial(_architecture_step, losses=losses)
     if warmup:
-        still = partial(_no_architecture_step, metrics=jax.eval_shape(move, state)[1])
+        still = partial(_no_architecture_step, metrics=jax.eval_shape(lambda: move(state)[1]))
         moved, of_validation = lax.cond(state.step >= warmup, move, still, state)
     else:
         moved, of_validation = move(state)
@@ -170,9 +182,12 @@ def _losses(state: SearchState, train_batch: Batch, validation_batch: Batch) -> 
         mixture = problem.mixture(logits, noise, progress)
         inputs, targets = batch
         outputs, variables = _apply(problem, (weights, state.variables), inputs, mixture, progress)
-        loss, metrics = problem.loss(outputs, targets)
+        found = problem.loss(outputs, targets)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(f"loss: must return (a scalar, metrics by name), got {type(found).__name__}.")
+        loss, metrics = found
         total = loss + problem.penalties(logits, mixture, progress) if penalised else loss
-        return total, ({"loss": loss, **metrics}, variables)
+        return total, ({**metrics, "loss": loss}, variables)
 
     return Losses(
         train=partial(evaluate, train_batch, penalised=False),
@@ -221,21 +236,32 @@ def _weight_step(state: SearchState, losses: Losses) -> tuple[SearchState, dict[
     return replace(state, weights=weights, variables=variables, weight_state=weight_state), metrics
 
 
-@partial(jax.jit, static_argnames="batch_size")
 def search_epoch(
     state: SearchState, train: Batch, validation: Batch, *, batch_size: int
 ) -> tuple[SearchState, dict[str, Array]]:
     """Take `steps_per_epoch` steps on data in memory, in one compiled loop; return the means of the metrics.
 
     Batches are drawn from the state's key and step without replacement, pass by pass, so that a state that was saved
-    anywhere goes on with the same batches. `jax.vmap(search_epoch, in_axes=(0, None, None))` runs many seeds on one
-    copy of the data.
+    anywhere goes on with the same batches. Many seeds on one copy of the data:
+
+        jax.vmap(partial(search_epoch, batch_size=64), in_axes=(0, None, None))(states, train, validation)
 
     Raises:
-        ValueError: a part has fewer examples than `batch_size`.
+        ValueError: a part is no pair of equally many inputs and targets, or has fewer examples than `batch_size`, a
+            label is no class, or the state holds several searches without `jax.vmap`.
     """
+    _check_single(state)
     whole("batch_size", batch_size, 2)  # batch statistics need two examples
+    classes = getattr(state.problem.space, "num_classes", None) if state.problem.loss is classification else None
+    for name, part in (("train", train), ("validation", validation)):
+        check_data(part, name=name, num_classes=classes)
+    return _epoch(state, train, validation, batch_size=batch_size)
 
+
+@partial(jax.jit, static_argnames="batch_size")
+def _epoch(
+    state: SearchState, train: Batch, validation: Batch, *, batch_size: int
+) -> tuple[SearchState, dict[str, Array]]:
     def step(state: SearchState, _: None) -> tuple[SearchState, dict[str, Array]]:
         batches = (
             batch_at(part, jax.random.fold_in(state.key, purpose), step=state.step, batch_size=batch_size)
@@ -245,6 +271,11 @@ def search_epoch(
 
     state, metrics = lax.scan(step, state, length=state.problem.steps_per_epoch)
     return state, jax.tree.map(lambda values: values.mean(axis=0), metrics)
+
+
+def supernet_of(state: SearchState) -> nnx.Module:
+    """The supernet of a state as a module of its own: what happens to it leaves the state as it is."""
+    return nnx.merge(state.problem.graph, state.weights, state.variables, copy=True)
 
 
 def mixture(state: SearchState) -> dict[str, Array]:
@@ -260,14 +291,27 @@ def decode(state: SearchState) -> Genotype:
     Raises:
         ValueError: the state holds several searches (see `member`), or the space has no `decode`.
     """
-    if state.step.ndim:
-        raise ValueError(f"state: holds {state.step.shape[0]} searches; decode one of them, `member(state, 0)`.")
+    _check_single(state)
     if not hasattr(state.problem.space, "decode"):
         raise ValueError(f"space: {type(state.problem.space).__name__} has no method decode(mixture, decoder).")
     weights = {name: torch.from_numpy(np.array(rows)) for name, rows in mixture(state).items()}
     return state.problem.space.decode(weights, state.problem.method.decoder)
 
 
+def _check_single(state: SearchState) -> None:
+    if state.step.ndim:
+        raise ValueError(
+            f"state: holds {len(state.step)} searches; take one of them, `member(state, 0)`, or all by `jax.vmap`."
+        )
+
+
 def member(states: SearchState, index: int) -> SearchState:
-    """One search of those that `jax.vmap` ran side by side."""
+    """One search of those that `jax.vmap` ran side by side.
+
+    Raises:
+        ValueError: the state is a single search, or has no such member.
+    """
+    if not states.step.ndim or not 0 <= index < len(states.step):
+        many = f"{len(states.step)} searches, 0 to {len(states.step) - 1}" if states.step.ndim else "one search alone"
+        raise ValueError(f"index: the state holds {many}; got {index}.")
     return jax.tree.map(lambda leaf: leaf[index], states)

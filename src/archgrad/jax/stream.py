@@ -4,10 +4,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from archgrad.data.augment import Augmentation
-from archgrad.data.images import ImageData
+from archgrad.data.images import ImageData, as_images
 
 
 def batch_at(data: Any, key: Array, *, step: Array | int, batch_size: int) -> Any:
@@ -34,10 +36,36 @@ def batch_at(data: Any, key: Array, *, step: Array | int, batch_size: int) -> An
     return jax.tree.map(lambda leaf: leaf[chosen], data)
 
 
-def arrays(data: ImageData, augmentation: Augmentation) -> tuple[Array, Array]:
+def check_data(data: Any, *, name: str, num_classes: int | None = None) -> None:
+    """Raise a ValueError unless this is a pair (inputs, targets) of arrays, and the targets classes of so many.
+
+    What is traced is not looked into.
+    """
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ValueError(
+            f"{name}: must be (inputs, targets) as arrays, got {type(data).__name__}; `archgrad.jax.arrays` makes them "
+            "of images."
+        )
+    labels = data[1]
+    if num_classes is None or isinstance(labels, Tracer):
+        return
+    labels = np.asarray(labels)
+    if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+        raise ValueError(f"{name}: labels must lie in 0 to {num_classes - 1}, got {labels.min()} to {labels.max()}.")
+
+
+def arrays(data: Any, augmentation: Augmentation | None = None) -> tuple[Array, Array]:
     """Images [N, H, W, C] in float32, normalised by the augmentation's mean and std, and labels [N].
 
-    Nothing is cropped or flipped: that is for an input pipeline of your own.
+    `data` is `ImageData` or a pair (images, labels) of NumPy arrays or tensors, as `archgrad.search` takes. Without an
+    augmentation pixels of 0 … 255 are only scaled to 0 … 1. Nothing is cropped or flipped: that is for an input
+    pipeline of your own.
+
+    Raises:
+        ValueError: the data is no images with labels, see `archgrad.data.from_arrays`.
     """
-    images = augmentation.normalise(data.images).permute(0, 2, 3, 1)
-    return jnp.asarray(images.numpy()), jnp.asarray(data.labels.numpy())
+    found = as_images(data)
+    if not isinstance(found, ImageData):
+        raise ValueError(f"data: must be ImageData or a pair of arrays, got {type(data).__name__}.")
+    images = (augmentation or Augmentation()).normalise(found.images).permute(0, 2, 3, 1)
+    return jnp.asarray(images.numpy()), jnp.asarray(found.labels.numpy())

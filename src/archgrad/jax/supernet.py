@@ -23,7 +23,10 @@ Mixture: TypeAlias = dict[str, Array]
 def check_space(space: ConvCellSpace) -> None:
     """Raise a ValueError where a space asks for what only the PyTorch supernet does."""
     if not isinstance(space, ConvCellSpace):
-        raise ValueError(f"space: must be a ConvCellSpace, got {space!r}; for another one give `supernet`.")
+        raise ValueError(
+            f"space: must be a ConvCellSpace, got {space!r}; `init_search` takes another one with a `supernet` of its "
+            "own."
+        )
     if space.mixing.one_path:
         raise ValueError(
             "mixing.one_path: which candidates are evaluated would depend on the data, which a compiled step cannot; "
@@ -142,11 +145,19 @@ class ConvSupernet(nnx.Module):
         progress: float | Float[Array, ""] = 0.0,
     ) -> Float[Array, "batch classes"]:
         check_images(images, in_channels=self.in_channels, stem=self.stem.kind)
+        self._check_mixture(mixture)
         betas = {group.name: self._edge_weights(mixture, group) for group in self.groups}
         before, previous = self.stem(images)
         for kind, cell in zip(self.cell_groups, self.cells, strict=True):
             before, previous = previous, cell(before, previous, mixture[kind], betas[kind], progress)
         return self.classifier(previous.mean(axis=(1, 2)))
+
+    def _check_mixture(self, mixture: Mixture) -> None:
+        edges = [group.node_weights() for group in self.groups] if self.edge_normalisation else []
+        for group in (*self.groups, *edges):
+            if group.name not in mixture or mixture[group.name].shape != group.shape:
+                found = list(mixture[group.name].shape) if group.name in mixture else "nothing"
+                raise ValueError(f"mixture: needs {group.name!r} of shape {list(group.shape)}, got {found}.")
 
     def _edge_weights(self, mixture: Mixture, group: LogitGroup) -> Array | None:
         """β_ij by edge, from the row of node j and the column of state i."""

@@ -1,12 +1,17 @@
 """Which methods and settings a search in JAX takes, and what it says of the others."""
 
+from collections.abc import Mapping
 from dataclasses import fields
+from typing import Any
 
+from flax import nnx
+
+from archgrad.checks import one_of
 from archgrad.jax.hypergradients import estimator
 from archgrad.jax.penalties import penalty
 from archgrad.jax.relaxations import relaxation
 from archgrad.methods import METHODS, Method
-from archgrad.settings import BilevelSettings
+from archgrad.settings import BilevelSettings, changed
 
 PARTS = ("stages", "perturbation", "alignment", "freezing", "stopping", "selection")
 """Parts of a method that belong to the PyTorch driver alone."""
@@ -27,8 +32,14 @@ SETTINGS = (
 """The settings that a search in JAX knows."""
 
 
-def check_method(method: Method) -> None:
+ARGUMENTS = ("method", "seed", "supernet", "loss", "weight_optimizer", "logit_optimizer", "settings")
+"""What `init_search` takes beside settings, for messages."""
+
+
+def check_method(method: Any) -> None:
     """Raise a ValueError unless every part of a method has a twin in JAX; the message names the methods that have."""
+    if not isinstance(method, Method):
+        raise ValueError(f"method: must be a name or a row such as archgrad.methods.darts(order=2), got {method!r}.")
     reason = _reason(method)
     if reason is not None:
         raise ValueError(
@@ -59,9 +70,35 @@ def _reason(method: Method) -> str | None:
     return None
 
 
-def check_settings(settings: BilevelSettings) -> None:
-    """Raise a ValueError where a setting differs from its default that JAX does not know."""
-    usual = BilevelSettings()
-    for field in fields(settings):
-        if field.name not in SETTINGS and getattr(settings, field.name) != getattr(usual, field.name, None):
+def checked_settings(settings: BilevelSettings, changes: Mapping[str, Any]) -> BilevelSettings:
+    """The settings with these changes.
+
+    Raises:
+        ValueError: a change that is none of JAX's settings, a value that is not allowed, or another setting of the
+            PyTorch driver's that differs from its default.
+    """
+    for name in changes:
+        one_of("argument", name, (*SETTINGS, *ARGUMENTS))
+    resolved, usual = changed(settings, dict(changes)), BilevelSettings()
+    for field in fields(resolved):
+        if field.name not in SETTINGS and getattr(resolved, field.name) != getattr(usual, field.name, None):
             raise ValueError(f"{field.name}: is a setting of the PyTorch driver alone; in JAX: {', '.join(SETTINGS)}.")
+    return resolved
+
+
+def check_own(space: Any, supernet: Any, method: Method) -> None:
+    """Raise a ValueError unless a space of one's own has groups, a supernet to be made, and a method that suits it."""
+    if not hasattr(space, "groups"):
+        raise ValueError(
+            f"space: {type(space).__name__} has no `groups`, a tuple of archgrad.arch.LogitGroup, as ConvCellSpace has."
+        )
+    if isinstance(supernet, nnx.Module) or not callable(supernet):
+        raise ValueError(
+            "supernet: must be a class or function that makes a module when called with rngs=, "
+            f"got {type(supernet).__name__}."
+        )
+    if not method.mixing.plain:
+        raise ValueError(
+            f"method: {method.name!r} changes the inside of cells (mixing), which a supernet of one's own does not "
+            "offer; the nearest valid one is darts-first-order."
+        )

@@ -1,7 +1,7 @@
 """Train a decoded network from scratch in JAX: SGD on cross-entropy, one compiled loop per epoch."""
 
 import time
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -10,17 +10,22 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from archgrad.checks import whole
+from archgrad.checks import above, whole
 from archgrad.jax.problem import classification
 from archgrad.jax.search import Batch
-from archgrad.jax.stream import batch_at
+from archgrad.jax.stream import batch_at, check_data
 
 
 class Score(NamedTuple):
-    """What a training came to: accuracy and loss on the test set after the last epoch, None without a test set."""
+    """What a training came to.
+
+    `accuracy` and `loss` are those on the test set after the last epoch, None without a test set; `train_loss` is the
+    mean over the last epoch.
+    """
 
     accuracy: float | None
     loss: float | None
+    train_loss: float
     parameters: int
     seconds: float
 
@@ -38,35 +43,51 @@ def train(
 ) -> Score:
     """Train a network, which is changed, on (images [N, H, W, C], labels [N]) in memory; nothing is augmented.
 
-    `optimizer` is any Optax transformation; unless given SGD with momentum 0.9 and weight decay 3e-4, the rate falling
+    `optimizer` is any Optax transformation, in place of SGD with momentum 0.9 and weight decay 3e-4, the rate falling
     from `learning_rate` to 0 by a cosine over all steps, the gradient's norm bounded by 5: those of arXiv:1806.09055,
     appendix A.2. For augmentation, auxiliary heads and path dropout train on the PyTorch side (`archgrad.train`), or
-    write a loop of your own.
+    write a loop of your own. The network is left in evaluation mode where there is a test set.
 
     Raises:
-        ValueError: no epochs, or fewer images than a batch.
+        ValueError: no epochs, a rate that is not above 0, no module of Flax, fewer images than a batch, or a label that
+            is no class.
     """
+    started = time.perf_counter()
     whole("epochs", epochs, 1)
     whole("batch_size", batch_size, 2)
-    started = time.perf_counter()
-    inputs, _ = train
-    steps = len(inputs) // batch_size
-    chosen = _sgd(learning_rate, steps * epochs) if optimizer is None else optimizer
+    above("learning_rate", learning_rate, 0)
+    if not isinstance(network, nnx.Module):
+        raise ValueError(f"network: must be a module of Flax, got {type(network).__name__}.")
     network.train()
+    for name, part in (("train", train), ("test", test)):
+        if part is not None:
+            check_data(part, name=name, num_classes=_classes(network, part))
+    steps = len(train[0]) // batch_size
+    chosen = _sgd(learning_rate, epochs * steps) if optimizer is None else optimizer
     graph, weights, variables = nnx.split(network, nnx.Param, ...)
-    learnt = (weights, variables, chosen.init(weights))
-    epoch = jax.jit(partial(_epoch, graph, chosen, batch_size=batch_size, steps=steps))
-    key = jax.random.key(seed)
+    learnt, train_loss = (weights, variables, chosen.init(weights)), jnp.nan
     for number in range(epochs):
-        learnt = epoch(learnt, train, key, number)
+        learnt, train_loss = _epoch(
+            learnt, train, jax.random.key(seed), number, graph=graph, optimizer=chosen, batch_size=batch_size
+        )
     weights, variables, _ = jax.block_until_ready(learnt)
     nnx.update(network, weights, variables)
     metrics = {"accuracy": None, "loss": None} if test is None else evaluate(network, test, batch_size=batch_size)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(weights))
-    return Score(metrics["accuracy"], metrics["loss"], parameters, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Score(metrics["accuracy"], metrics["loss"], float(train_loss), parameters, seconds)
 
 
+def _classes(network: Any, data: Any) -> int | None:
+    """How many scores the network has for an image; None where it does not read these images, which it says itself."""
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        return None
+    return nnx.eval_shape(lambda network, images: network(images), network, data[0][:2]).shape[-1]
+
+
+@lru_cache(maxsize=1)
 def _sgd(rate: float, steps: int) -> optax.GradientTransformation:
+    """The same object for the same numbers, so that training again does not compile again."""
     return optax.chain(
         optax.clip_by_global_norm(5.0),
         optax.add_decayed_weights(3e-4),
@@ -74,18 +95,20 @@ def _sgd(rate: float, steps: int) -> optax.GradientTransformation:
     )
 
 
+@partial(jax.jit, static_argnames=("graph", "optimizer", "batch_size"))
 def _epoch(
-    graph: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
     learnt: Any,
     data: Batch,
     key: Array,
-    number: Array,
+    number: Array | int,
     *,
+    graph: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
     batch_size: int,
-    steps: int,
-) -> Any:
-    def step(learnt: Any, place: Array) -> tuple[Any, None]:
+) -> tuple[Any, Array]:
+    steps = max(1, len(data[0]) // batch_size)
+
+    def step(learnt: Any, place: Array) -> tuple[Any, Array]:
         weights, variables, optimizer_state = learnt
         images, labels = batch_at(data, key, step=number * steps + place, batch_size=batch_size)
 
@@ -95,11 +118,12 @@ def _epoch(
             _, _, variables_after = nnx.split(network, nnx.Param, ...)
             return value, variables_after
 
-        gradient, variables = jax.grad(loss, has_aux=True)(weights)
+        (value, variables), gradient = jax.value_and_grad(loss, has_aux=True)(weights)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, weights)
-        return (optax.apply_updates(weights, updates), variables, optimizer_state), None
+        return (optax.apply_updates(weights, updates), variables, optimizer_state), value
 
-    return lax.scan(step, learnt, jnp.arange(steps))[0]
+    learnt, losses = lax.scan(step, learnt, jnp.arange(steps))
+    return learnt, losses.mean()
 
 
 def evaluate(network: nnx.Module, data: Batch, *, batch_size: int = 256) -> dict[str, float]:
