@@ -8,7 +8,7 @@ demo: .venv/.library
 	$(BIN)/archgrad demo
 
 test: lint types
-	OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 MPLBACKEND=agg $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 lint: .venv/.development
 	$(BIN)/ruff check .

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--nodes", type=int, default=2)
-    parser.add_argument("--method", default="darts-second-order")
+    parser.add_argument("--method", default="darts-first-order")
     options = parser.parse_args(arguments)
     train_set, _ = load("digits")
     images, labels = arrays(train_set, Augmentation(crop_padding=0, flip=False).fitted(train_set))

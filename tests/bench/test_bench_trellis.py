@@ -33,6 +33,7 @@ def test_a_cell_per_edge_is_estimated_to_take_more():
     assert estimated_mebibytes(REFERENCE, TINY) > estimated_mebibytes("mixed inputs", TINY)
 
 
+@pytest.mark.slow
 def test_each_variant_gets_a_process_of_its_own_and_a_row(capsys, monkeypatch):
     monkeypatch.setattr("archgrad.bench.trellis.VARIANTS", {REFERENCE: VARIANTS[REFERENCE]})
     found = run_trellis_benchmark(TINY)

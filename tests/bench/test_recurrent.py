@@ -38,6 +38,7 @@ def test_the_products_are_those_of_the_two_halves_of_a_step():
     assert counted == 5 * (decoder + recurrent + nodes) + 4 * embedding
 
 
+@pytest.mark.slow
 def test_each_variant_gets_a_process_of_its_own_and_a_row(capsys, monkeypatch):
     monkeypatch.setattr("archgrad.bench.recurrent.ENGINES", {REFERENCE: "per_edge"})
     found = run_recurrent_benchmark(TINY)

@@ -14,6 +14,7 @@ def test_every_variant_runs(variant):
     assert measured.mebibytes >= 0
 
 
+@pytest.mark.slow
 def test_each_variant_gets_a_process_of_its_own_and_a_row(capsys, monkeypatch):
     monkeypatch.setattr("archgrad.bench.steps.METHODS", {"first order": METHODS["first order"]})
     found = run_benchmark(TINY)

@@ -32,7 +32,7 @@ def test_scikit_learns_checks_pass_for_the_whole_search(estimator, check):
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("random_state", [0, 1, 2])
+@pytest.mark.parametrize("random_state", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_the_law_of_the_existing_estimators_tutorial_is_found(seed_table, sign, random_state):
     x0, x1 = sympy.symbols("x0 x1")
     model = DARTSRegressor(num_graph_nodes=2, random_state=random_state).fit(*seed_table(sign))
@@ -40,7 +40,9 @@ def test_the_law_of_the_existing_estimators_tutorial_is_found(seed_table, sign, 
     assert model.score(*seed_table(sign)) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("constant", [130_000.0, 1e-6, -2.5e7])
+@pytest.mark.parametrize(
+    "constant", [130_000.0, pytest.param(1e-6, marks=pytest.mark.slow), pytest.param(-2.5e7, marks=pytest.mark.slow)]
+)
 def test_large_and_small_constants_are_found(constant):
     X = np.random.default_rng(0).uniform(1, 3, (80, 2))
     model = DARTSRegressor(random_state=0).fit(X, constant * X[:, 0] / X[:, 1] ** 2)

@@ -140,3 +140,13 @@ def test_modules_that_do_not_match_are_refused_and_left_alone(make, changes, nam
         from_torch(other, ours)
     assert_same(kept(ours), before)
     assert_same(kept(other), before_other)
+
+
+def test_sides_are_not_mixed_up():
+    ours, theirs = nnx.Linear(2, 2, rngs=nnx.Rngs(0)), torch.nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="source: must be a module of Flax, got Linear; the first argument is read"):
+        to_torch(theirs, ours)
+    with pytest.raises(ValueError, match="source: must be a module of PyTorch, got Linear"):
+        from_torch(ours, theirs)
+    with pytest.raises(ValueError, match="target: must be a module of PyTorch, got Linear"):
+        to_torch(ours, ours)

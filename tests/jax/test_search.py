@@ -24,6 +24,7 @@ from archgrad.jax import (
     mixture,
     search_epoch,
     search_step,
+    supernet_of,
     to_torch,
 )
 from archgrad.jax.search import TRAIN, VALIDATION
@@ -93,10 +94,6 @@ def as_tensors(batch):
     return images.permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last), labels.long()
 
 
-def module_of(state):
-    return nnx.merge(state.problem.graph, state.weights, state.variables)
-
-
 def twin_search(state, space):
     """A PyTorch search that begins as a state does."""
     problem = state.problem
@@ -109,7 +106,7 @@ def twin_search(state, space):
     )
     started = searcher.init(0)
     precision = torch.from_numpy(np.array(next(iter(state.logits.values())))).dtype
-    to_torch(module_of(state), started.supernet.to(precision))
+    to_torch(supernet_of(state), started.supernet.to(precision))
     for name, logits in started.logits.items():
         logits.data = torch.from_numpy(np.array(state.logits[name]))
     return searcher, started
@@ -129,7 +126,7 @@ def assert_steps_are_those_of_pytorch(state, space, batches, *, steps, tolerance
                 assert step < state.problem.settings.warmup_epochs * state.problem.steps_per_epoch
     for name, logits in twin.logits.items():
         np.testing.assert_allclose(state.logits[name], logits.detach(), rtol=tolerance, atol=tolerance)
-    carried = to_torch(module_of(state), copy.deepcopy(twin.supernet))
+    carried = to_torch(supernet_of(state), copy.deepcopy(twin.supernet))
     for (name, found), weight in zip(carried.named_parameters(), twin.supernet.parameters(), strict=True):
         torch.testing.assert_close(
             found, weight, rtol=tolerance, atol=tolerance, msg=lambda m, name=name: f"{name}: {m}"
@@ -368,3 +365,50 @@ def test_bad_arguments_are_named(start_chain, changes, message):
 def test_settings_may_be_changed_one_by_one(start_chain):
     state = start_chain(settings=BilevelSettings(epochs=7, momentum=0.5), epochs=8)
     assert (state.problem.settings.epochs, state.problem.settings.momentum) == (8, 0.5)
+
+
+def test_the_supernet_of_a_state_is_a_module_of_its_own(start_chain, examples):
+    state = start_chain()
+    inputs, _ = examples
+    module = supernet_of(state)
+    before = module(inputs, mixture(state))
+    nnx.update(module, jax.tree.map(jnp.zeros_like, nnx.state(module)))
+    assert not module(inputs, mixture(state)).any()
+    np.testing.assert_array_equal(supernet_of(state)(inputs, mixture(state)), before)
+
+
+def test_labels_that_are_no_classes_are_refused():
+    space = ConvCellSpace(channels=4, layers=3, nodes=1, num_classes=3, candidates=("none", "skip_connect"))
+    state = init_search(space, steps_per_epoch=1)
+    good, bad = (np.ones((4, 8, 8, 3), np.float32), np.arange(4) % 3), (np.ones((4, 8, 8, 3), np.float32), np.arange(4))
+    with pytest.raises(ValueError, match="validation: labels must lie in 0 to 2, got 0 to 3"):
+        search_epoch(state, good, bad, batch_size=2)
+    with pytest.raises(ValueError, match="validation: labels must lie in 0 to 2, got -1 to 1"):
+        search_epoch(state, good, (good[0], good[1] - 1), batch_size=2)
+    with pytest.raises(ValueError, match=r"labels: must be whole numbers \[N\], got float32"):
+        classification(jnp.zeros((4, 3)), jnp.zeros(4))
+
+
+def test_a_loss_returns_a_scalar_and_metrics(start_chain, examples):
+    with pytest.raises(ValueError, match=r"loss: must return \(a scalar, metrics by name\)"):
+        search_step(start_chain(loss=lambda scores, labels: scores.sum()), examples, examples)
+
+
+def test_searches_side_by_side_are_taken_one_by_one(start_chain):
+    states = jax.vmap(lambda seed: start_chain(seed=seed))(jnp.arange(2))
+    for index in (2, -1):
+        with pytest.raises(ValueError, match=f"index: the state holds 2 searches, 0 to 1; got {index}"):
+            member(states, index)
+    with pytest.raises(ValueError, match="index: the state holds one search alone"):
+        member(start_chain(), 0)
+
+
+def test_what_suits_no_space_of_ones_own_is_refused(start_chain):
+    for method in ("pc-darts", "darts-minus"):
+        with pytest.raises(ValueError, match=f"method: '{method}' changes the inside of cells"):
+            start_chain(method=method)
+    supernet = supernet_of(start_chain())
+    with pytest.raises(ValueError, match="supernet: must be a class or function that makes a module"):
+        start_chain(supernet=supernet)
+    with pytest.raises(ValueError, match="space: int has no `groups`"):
+        init_search(3, steps_per_epoch=1, supernet=type(supernet))

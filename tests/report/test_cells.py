@@ -160,7 +160,7 @@ def test_recurrent_cells_are_readable(cell: Cell) -> None:
     assert_readable(cell)
 
 
-@settings(max_examples=20, deadline=None, database=None)
+@settings(max_examples=10, deadline=None, database=None)
 @given(recurrent_plans())
 def test_random_recurrent_cells_are_readable(plan: tuple[int, list[list[tuple[str, int]]], set[int]]) -> None:
     assert_readable(build(*plan), RECURRENT_CELL)

@@ -155,7 +155,7 @@ ACTIVATIONS = ("none", "tanh", "relu", "sigmoid", "identity")
         (2, 4, CANDIDATES),
         (2, 5, DENSE_CANDIDATES),
         (1, 8, ACTIVATIONS),
-        (1, 11, ACTIVATIONS),
+        pytest.param(1, 11, ACTIVATIONS, marks=pytest.mark.slow),
     ],
 )
 def test_panels_and_legend_do_not_overlap(inputs: int, nodes: int, candidates: tuple[str, ...], epochs: int) -> None:

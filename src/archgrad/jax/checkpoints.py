@@ -117,8 +117,10 @@ def _identity(state: SearchState) -> dict[str, Any]:
 
 
 def _check_identity(saved: dict[str, Any], asked: dict[str, Any]) -> None:
-    # What was asked for comes first, the arrays that follow from it last.
-    for name in sorted(saved.keys() | asked.keys(), key=lambda name: (name.startswith("arrays."), name)):
+    # What was asked for comes first, a method by its name, and the arrays that follow from it last.
+    for name in sorted(
+        saved.keys() | asked.keys(), key=lambda name: (name.startswith("arrays."), name != "method.name", name)
+    ):
         has, wants = (repr(known[name]) if name in known else "nothing of that name" for known in (saved, asked))
         if has != wants:
             raise ValueError(f"state: the saved one has {name} = {has}, this one {wants}.")

@@ -1,7 +1,7 @@
 """Depthwise convolution as a bilinear primitive: exact derivatives of any order, in forward and in reverse mode.
 
 XLA compiles a grouped convolution to scalar loops on CPUs. A depthwise one is the sum of k² shifted and scaled images,
-which XLA fuses into one vectorised loop: twenty times faster forward (`docs/results.md`). Left to automatic
+which XLA fuses into one vectorised loop (figures in `docs/results.md`). Left to automatic
 differentiation, though, the transpose of each shift is a padding, and that is slow again. Here both transposes are
 written down as what they are, a depthwise convolution with the filter turned round and a correlation of two images,
 so that gradients of gradients stay within the two primitives. On other devices both are XLA's own convolution.
@@ -128,7 +128,8 @@ def _correlate(x: Array, y: Array, *, size: int, stride: int, dilation: int) -> 
 
 def _convolution_shape(x: Any, kernel: Any, *, stride: int, dilation: int) -> Any:
     *before, height, width, channels = x.shape
-    if kernel.shape != (*before[:-1], kernel.shape[-4], kernel.shape[-4], 1, channels) or kernel.shape[-4] % 2 == 0:
+    size = kernel.shape[-IMAGE] if kernel.ndim >= IMAGE else 0
+    if kernel.shape != (*before[:-1], size, size, 1, channels) or size % 2 == 0:
         raise ValueError(
             f"kernel: a depthwise convolution of {x.shape} needs [*stacks, k, k, 1, {channels}] with an odd k, "
             f"got {kernel.shape}."

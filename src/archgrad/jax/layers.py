@@ -44,6 +44,8 @@ def draw(module: nnx.Module, rngs: nnx.Rngs) -> None:
     """
     leaves, structure = jax.tree.flatten(nnx.state(module, nnx.Param), is_leaf=_is_variable)
     places = [place for place, leaf in enumerate(leaves) if hasattr(leaf, "bound")]
+    if not places:
+        return
     ends = np.cumsum([math.prod(leaves[place].shape) for place in places])
     drawn = jax.random.uniform(rngs.params(), (int(ends[-1]),), minval=-1.0)
     # Outside of a transformation NumPy cuts the vector: each slice would be one more compilation.
@@ -137,7 +139,10 @@ class BatchStatisticsNorm(nnx.Module):
 
 
 def running_norm(channels: int) -> nnx.BatchNorm:
-    """The normalisation of a decoded network, with the running averages' pace of PyTorch's (0.1 per step)."""
+    """The normalisation of a decoded network, with the running averages' pace of PyTorch's (0.1 per step).
+
+    Differs: Flax averages the biased variance of a batch, PyTorch the unbiased one.
+    """
     # It draws nothing: scale and bias begin as ones and zeros, but Flax wants the generators all the same.
     return nnx.BatchNorm(channels, momentum=0.9, epsilon=1e-5, rngs=nnx.Rngs(0))
 

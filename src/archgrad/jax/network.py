@@ -7,14 +7,14 @@ from flax import nnx
 from jax import Array
 from jaxtyping import Float, Shaped
 
-from archgrad.checks import one_of, whole
+from archgrad.checks import whole
 from archgrad.genotype import Cell, Genotype
 from archgrad.jax.cells import CellInputs
 from archgrad.jax.layers import Linear, draw, running_norm
 from archgrad.jax.operations import Operation, convolutional_operation
 from archgrad.jax.supernet import Stem, check_images
-from archgrad.spaces.conv.network import check_genotype
-from archgrad.spaces.conv.plan import NORMAL, REDUCE, STEMS, CellPlan, stack
+from archgrad.spaces.conv.network import plan_cells
+from archgrad.spaces.conv.plan import CellPlan
 
 
 class DerivedCell(nnx.Module):
@@ -77,19 +77,13 @@ class ConvNetwork(nnx.Module):
         stem: str = "cifar",
         rngs: nnx.Rngs,
     ) -> None:
-        check_genotype(genotype)
-        whole("channels", channels, 2)
-        if channels % 2:
-            raise ValueError(f"channels: must be even for the factorised reductions, got {channels}.")
-        whole("layers", layers, 3)
         whole("num_classes", num_classes, 2)
         whole("in_channels", in_channels, 1)
-        outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
-        plans = stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
+        plans = plan_cells(genotype, channels, layers, stem=stem)
         self.in_channels = in_channels
         self.stem = Stem(stem, in_channels, channels, norm=running_norm)
         self.cells = nnx.List(DerivedCell(genotype[plan.kind], plan) for plan in plans)
-        self.classifier = Linear(outputs[plans[-1].kind] * plans[-1].channels, num_classes, rngs=None)
+        self.classifier = Linear(len(genotype[plans[-1].kind].outputs) * plans[-1].channels, num_classes, rngs=None)
         draw(self, rngs)
 
     def __call__(self, images: Shaped[Array, "batch height width channels"]) -> Float[Array, "batch classes"]:

@@ -90,16 +90,10 @@ class ConvNetwork(nn.Module):
         auxiliary: bool = False,
     ) -> None:
         super().__init__()
-        check_genotype(genotype)
-        whole("channels", channels, 2)
-        if channels % 2:
-            raise ValueError(f"channels: must be even for the factorised reductions, got {channels}.")
-        whole("layers", layers, 3)
         whole("num_classes", num_classes, 2)
         whole("in_channels", in_channels, 1)
-        outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
-        plans = stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
-        widths = [outputs[plan.kind] * plan.channels for plan in plans]
+        plans = plan_cells(genotype, channels, layers, stem=stem)
+        widths = [len(genotype[plan.kind].outputs) * plan.channels for plan in plans]
         self.path_dropout = 0.0
         self.auxiliary_layer = reductions(layers)[1]
         self.stem = Stem(stem, in_channels, channels, norm=nn.BatchNorm2d)
@@ -119,6 +113,17 @@ class ConvNetwork(nn.Module):
                 auxiliary = self.auxiliary(previous)
         scores = self.classifier(previous.mean(dim=(2, 3)))
         return scores if auxiliary is None else (scores, auxiliary)
+
+
+def plan_cells(genotype: Genotype, channels: int, layers: int, *, stem: str) -> tuple[CellPlan, ...]:
+    """How the cells of a genotype are stacked; a ValueError where genotype, stem or a size is not allowed."""
+    check_genotype(genotype)
+    whole("channels", channels, 2)
+    if channels % 2:
+        raise ValueError(f"channels: must be even for the factorised reductions, got {channels}.")
+    whole("layers", layers, 3)
+    outputs = {kind: len(genotype[kind].outputs) for kind in (NORMAL, REDUCE)}
+    return stack(channels, layers, stem=one_of("stem", stem, STEMS), outputs=outputs)
 
 
 def check_genotype(genotype: Genotype) -> None:
