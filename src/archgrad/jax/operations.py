@@ -42,17 +42,14 @@ Generators: TypeAlias = nnx.Rngs | None
 class Operation(nnx.Module):
     """o(x) = norm(body(relu(x))), the ReLU where the operation has one.
 
-    `shared`: there are no weights, so that edges that leave a state share one evaluation. `identity`: x itself.
+    `shared`: there are no weights, so that edges that leave a state share one evaluation.
     """
 
-    def __init__(
-        self, body: Layer, norm: Layer | None, *, rectified: bool, shared: bool = False, identity: bool = False
-    ) -> None:
+    def __init__(self, body: Layer, norm: Layer | None, *, rectified: bool, shared: bool = False) -> None:
         self.body = body
         self.norm = norm
         self.rectified = rectified
         self.shared = shared
-        self.identity = identity
 
     def __call__(self, x: Float[Array, "batch height width channels"]) -> Float[Array, "batch new_height new_width _"]:
         y = self.body(nnx.relu(x) if self.rectified else x)
@@ -104,7 +101,7 @@ def identity(x: Array) -> Array:
 def skip_connection(channels: int, stride: int, *, norm: Normalisation, rngs: Generators) -> Operation:
     """skip_connect: the identity at stride 1, a factorised reduction at stride 2."""
     if stride == 1:
-        return Operation(identity, None, rectified=False, shared=True, identity=True)
+        return Operation(identity, None, rectified=False, shared=True)
     return factorized_reduction(channels, channels, norm=norm, rngs=rngs)
 
 
@@ -137,7 +134,7 @@ def convolutional_operation(
         case "identity":
             if stride != 1:
                 raise ValueError(f"stride: 'identity' keeps the size, got {stride}; 'skip_connect' reduces it.")
-            return Operation(identity, None, rectified=False, shared=True, identity=True)
+            return Operation(identity, None, rectified=False, shared=True)
         case "conv" if name in PLAIN_CANDIDATES:
             return Operation(Convolution(channels, channels, size, stride=stride, rngs=rngs), None, rectified=False)
         case "conv":

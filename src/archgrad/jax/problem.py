@@ -26,7 +26,8 @@ def classification(scores: Array, labels: Array) -> tuple[Array, dict[str, Array
     """Cross-entropy of class scores [N, classes] and labels [N], with the share of the right ones, `accuracy`.
 
     Raises:
-        ValueError: the labels are no whole numbers [N]. A label that is no class makes the loss NaN.
+        ValueError: the labels are no whole numbers [N]. Their values are checked by `search_epoch` and `train` alone;
+            here one above the classes makes the loss NaN, and a negative one counts from the last class.
     """
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(

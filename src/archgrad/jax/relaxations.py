@@ -15,8 +15,6 @@ from jaxtyping import Bool, Float, Key
 
 from archgrad.relax import Annealed, Gumbel, Relaxation, Sigmoid, Softmax
 
-Relaxed: TypeAlias = Float[Array, "*ensemble edges candidates"]
-
 Relaxing: TypeAlias = Callable[[Array, Array, Array | None, Array | float], Array]
 """(logits, mask, key, progress) -> mixture; without a key there is no noise, as for decoding."""
 
