@@ -28,19 +28,17 @@ def save(folder: str | Path, state: SearchState, *, keep: int = 2) -> None:
     if Path(folder).is_file():
         raise ValueError(f"folder: {folder} is a file.")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    step = int(np.max(state.step))
+    step, identity = int(np.max(state.step)), _identity(state)
     with _manager(folder, keep) as manager:
         latest = manager.latest_step()
         if latest is not None:
-            _check_identity(_saved_identity(manager, folder, latest), _identity(state))
+            _check_identity(_saved_identity(manager, folder, latest), identity)
             if step <= latest:
                 raise ValueError(
                     f"folder: {folder} has a state of step {latest} already, this one is of step {step}; restore that "
                     "one, or save to another folder."
                 )
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(_named(state)), identity=ocp.args.JsonSave(_identity(state))
-        )
+        items = ocp.args.Composite(state=ocp.args.StandardSave(_named(state)), identity=ocp.args.JsonSave(identity))
         manager.save(step, args=items)
 
 

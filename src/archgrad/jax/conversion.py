@@ -25,16 +25,16 @@ def to_torch(source: Any, target: Any) -> nn.Module:
             first that differs.
     """
     _check_kinds(source, target, nnx.Module, nn.Module)
-    values = {name: np.asarray(variable[...]) for name, variable in _variables(source).items()}
+    values = {name: _transposed(np.asarray(variable[...])) for name, variable in _variables(source).items()}
     wanted = _tensors(target)
     _check_names(values.keys(), wanted.keys(), here="the Flax module", there="the PyTorch module")
     for name, tensor in wanted.items():
-        value = _transposed(values[name])
-        if value.shape != tuple(tensor.shape):
-            raise ValueError(f"target: {name} has shape {list(tensor.shape)}, the source's is {list(value.shape)}.")
+        shape = values[name].shape
+        if shape != tuple(tensor.shape):
+            raise ValueError(f"target: {name} has shape {list(tensor.shape)}, the source's is {list(shape)}.")
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(torch.from_numpy(np.array(_transposed(values[name]))))
+            tensor.copy_(torch.from_numpy(np.array(values[name])))
     return target
 
 

@@ -1,10 +1,10 @@
 """Depthwise convolution as a bilinear primitive: exact derivatives of any order, in forward and in reverse mode.
 
 XLA compiles a grouped convolution to scalar loops on CPUs. A depthwise one is the sum of k² shifted and scaled images,
-which XLA fuses into one vectorised loop (figures in `docs/results.md`). Left to automatic
-differentiation, though, the transpose of each shift is a padding, and that is slow again. Here both transposes are
-written down as what they are, a depthwise convolution with the filter turned round and a correlation of two images,
-so that gradients of gradients stay within the two primitives. On other devices both are XLA's own convolution.
+which XLA fuses into one vectorised loop (figures in `docs/results.md`). Left to automatic differentiation, though, the
+transpose of each shift is a padding, and that is slow again. Here both transposes are written down as what they are, a
+depthwise convolution with the filter turned round and a correlation of two images, so that gradients of gradients stay
+within the two primitives. On other devices both are XLA's own convolution.
 
 Images are [*stacks, N, H, W, C] and filters [*stacks, k, k, 1, C]; what `jax.vmap` adds becomes a stack.
 """

@@ -27,11 +27,10 @@ def zero_one_loss(part: ZeroOneLoss, mixture: Arrays, groups: Groups) -> Array:
 
 def beta_decay(part: BetaDecay, logits: Arrays, groups: Groups, progress: Any) -> Array:
     """λ(t) · Σ_groups 1/E · Σ_e ln Σ_o exp(α_eo). Reference: arXiv:2203.01665."""
-    weight = (1 - progress) * part.initial + progress * part.weight
     means = [
         jax.nn.logsumexp(logits[group.name], axis=-1, where=group.mask).mean() for group in operation_groups(groups)
     ]
-    return weight * sum(means, jnp.zeros(()))
+    return part.strength(progress) * sum(means, jnp.zeros(()))
 
 
 def penalty(part: Penalty) -> Twin:

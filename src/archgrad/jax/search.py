@@ -81,10 +81,9 @@ def init_search(
             maps (inputs, mixture) to outputs.
         loss: (outputs, targets) -> (a scalar, metrics by name); cross-entropy and accuracy unless given.
         weight_optimizer, logit_optimizer: any two Optax transformations of the gradient; those of the settings unless
-            given, and then without the settings' rate, momentum and decay. The
-            second order differentiates the update of `weight_optimizer` as it is. The settings' `gradient_clip` bounds
-            the weights' gradient before it, in the weight step alone; a bound within the transformation is
-            differentiated as well.
+            given, and then without the settings' rate, momentum and decay. The second order differentiates the update
+            of `weight_optimizer` as it is. The settings' `gradient_clip` bounds the weights' gradient before it, in the
+            weight step alone; a bound within the transformation is differentiated as well.
         settings, changes: `archgrad.settings.BilevelSettings` and single fields of it, such as `epochs=10`.
 
     Raises:
@@ -181,7 +180,7 @@ def _losses(state: SearchState, train_batch: Batch, validation_batch: Batch) -> 
     def evaluate(batch: Batch, weights: nnx.State, logits: dict[str, Array], *, penalised: bool) -> Any:
         mixture = problem.mixture(logits, noise, progress)
         inputs, targets = batch
-        outputs, variables = _apply(problem, (weights, state.variables), inputs, mixture, progress)
+        outputs, variables = _apply(replace(state, weights=weights), inputs, mixture, progress)
         found = problem.loss(outputs, targets)
         if not isinstance(found, tuple) or len(found) != 2:
             raise ValueError(f"loss: must return (a scalar, metrics by name), got {type(found).__name__}.")
@@ -195,13 +194,11 @@ def _losses(state: SearchState, train_batch: Batch, validation_batch: Batch) -> 
     )
 
 
-def _apply(
-    problem: Problem, states: tuple[nnx.State, nnx.State], inputs: Any, mixture: Any, progress: Array
-) -> tuple[Any, nnx.State]:
+def _apply(state: SearchState, inputs: Any, mixture: Any, progress: Array) -> tuple[Any, nnx.State]:
     """The supernet's outputs, and its variables after them."""
-    # A copy, since modules of one trace must not change variables of another, as running averages do.
-    module = cast(Callable[..., Any], nnx.merge(problem.graph, *states, copy=True))
-    fading = {"progress": progress} if problem.method.mixing.auxiliary_skip else {}
+    # A module of its own, since those of one trace must not change variables of another, as running averages do.
+    module = cast(Callable[..., Any], supernet_of(state))
+    fading = {"progress": progress} if state.problem.method.mixing.auxiliary_skip else {}
     outputs = module(inputs, mixture, **fading)
     _, _, variables = nnx.split(module, nnx.Param, ...)
     return outputs, variables

@@ -1,7 +1,7 @@
 """Pressure on the logits as a whole: β-decay keeps the mixture weights from growing apart."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -45,5 +45,8 @@ class BetaDecay:
             .sum()
             for group in groups
         ]
-        weight = (1 - relaxed.progress) * self.initial + relaxed.progress * self.weight
-        return weight * torch.stack(means).sum()
+        return self.strength(relaxed.progress) * torch.stack(means).sum()
+
+    def strength(self, progress: Any) -> Any:
+        """λ(t), for a number as for an array of any library."""
+        return (1 - progress) * self.initial + progress * self.weight
