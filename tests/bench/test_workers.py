@@ -9,7 +9,7 @@ from archgrad.bench.workers import ONE_THREAD, run_tasks
 
 
 def test_each_task_has_its_own_outcome():
-    before = dict(os.environ)
+    before, running = dict(os.environ), set(multiprocessing.active_children())
     hang, crash = "__import__('time').sleep(600)", "__import__('os')._exit(3)"
     tasks = ["6*7", "1/0", hang, crash, "__import__('torch').get_num_threads()", "__import__('os').getpid()"]
     found = {outcome.task: outcome for outcome in run_tasks(eval, tasks, jobs=2, seconds=3)}
@@ -22,14 +22,15 @@ def test_each_task_has_its_own_outcome():
     assert found[tasks[4]].value == 1
     assert found[tasks[5]].value != os.getpid()
     assert dict(os.environ) == before
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= running
 
 
 def test_a_process_is_used_again_and_ends_with_the_iterator():
+    running = set(multiprocessing.active_children())
     outcomes = run_tasks(eval, ["__import__('os').getpid()"] * 3, jobs=1, seconds=60)
     assert next(outcomes).value == next(outcomes).value
     outcomes.close()
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= running
 
 
 def test_a_process_that_cannot_start_is_an_error(tmp_path, monkeypatch):

@@ -147,8 +147,8 @@ def test_missing_texts(tmp_path, refused):
         (["--method", "darts"], "method: 'darts' is unknown"),
     ],
 )
-def test_bad_options(tmp_path, refused, options, said):
-    assert said in refused(*SEARCH, "--out", str(tmp_path / "run"), *options)
+def test_bad_options(texts, refused, options, said):
+    assert said in refused(*SEARCH, "--text", str(texts), "--out", str(texts / "run"), *options)
 
 
 def test_bad_dropout(tmp_path, capsys):

@@ -23,7 +23,7 @@ def test_a_logistic_curve_comes_back(kind, quick):
 def test_outcomes_give_probabilities_that_can_be_drawn_from(quick):
     X = table(400)
     y = (np.random.default_rng(1).random(400) < 1 / (1 + np.exp(-3 * X[:, 0]))).astype(float)
-    model = quick(output_type="probability_sample").fit(X, y)
+    model = quick(output_type="probability_sample", num_graph_nodes=1).fit(X, y)
     shares = model.predict(X)
     assert np.abs(shares - 1 / (1 + np.exp(-3 * X[:, 0]))).mean() < 0.08
     np.testing.assert_allclose(model.predict_proba(X), np.column_stack([1 - shares, shares]))
@@ -36,7 +36,7 @@ def test_a_distribution_is_the_softmax_of_its_laws(quick):
     X = table()
     scores = np.column_stack([X[:, 0], 0 * X[:, 0], -2 * X[:, 0]])
     y = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    model = quick(output_type="probability_distribution").fit(X, y)
+    model = quick(output_type="probability_distribution", num_graph_nodes=1).fit(X, y)
     np.testing.assert_allclose(model.predict(X), y, atol=1e-8)
     assert len(model.sympy()) == 2
 
@@ -46,7 +46,7 @@ def test_labels_come_back_as_they_were(quick):
     labels = np.where(X[:, 0] < -0.5, "low", np.where(X[:, 0] > 0.7, "high", "middle"))
     flipped = np.random.default_rng(2).random(150) < 0.05
     labels[flipped] = "middle"
-    model = quick(output_type="class").fit(X, labels)
+    model = quick(output_type="class", num_graph_nodes=1).fit(X, labels)
     assert set(model.predict(X)) <= {"low", "middle", "high"}
     assert model.score(X, labels) > 0.8
     assert model.predict_proba(X).shape == (150, 3)
