@@ -25,6 +25,7 @@ from archgrad.experiment import Surroundings
 from archgrad.genotype import Genotype
 from archgrad.report import (
     Equation,
+    Picture,
     PlotMonitor,
     Report,
     Section,
@@ -35,11 +36,11 @@ from archgrad.report import (
     draw_losses,
     draw_parity,
     r_squared,
-    save_figure,
     write_report,
 )
 from archgrad.runs import RunFolder, environment, read_json, rounds, write_json
 from archgrad.seeding import derive
+from archgrad.summary import save_pictures
 
 SMALL = 20
 """Tables with fewer rows are used whole: too few would be left to find a law in, or to judge it by."""
@@ -255,32 +256,31 @@ def report_equation(folder: RunFolder, found: Discovery) -> None:
     prediction = found.predictions[found.chosen]
     coefficients = [float(value) for value in law.coefficients]
     graph = draw_expression(law.genotype, law.names, coefficients, target=data.target)
-    figures: dict[str, tuple[str, Figure]] = {
-        "law": ("The chosen equation", draw_law(law.expression, data.target)),
-        "graph": ("The graph of the chosen equation", graph),
-        "parity": (
+    pictures = {
+        "law": Picture("The chosen equation", draw_law(law.expression, data.target)),
+        "graph": Picture("The graph of the chosen equation", graph),
+        "parity": Picture(
             "Prediction against truth",
             draw_parity(
                 data.targets[order], prediction[order], labels=[labels[row] for row in order], target=data.target
             ),
         ),
-        "front": ("The best equation of each complexity", draw_front(found.equations, law)),
-        "losses": ("Held-out loss of the best equation after each round", draw_losses(found.losses)),
+        "front": Picture("The best equation of each complexity", draw_front(found.equations, law)),
+        "losses": Picture("Held-out loss of the best equation after each round", draw_losses(found.losses)),
     }
-    for name, (_, figure) in figures.items():
-        save_figure(figure, folder.path / "pictures" / f"{name}.png")
+    save_pictures(folder, pictures)
     texts = [("As text", f"{data.target} = {law}"), ("In LaTeX", law.latex)]
     report = Report(
         title=f"An equation for {data.target}",
         summary=found.key_numbers(),
         tables=[found.table()],
-        figures=[figures[name] for name in ("parity", "front", "losses")],
+        pictures=[pictures[name] for name in ("parity", "front", "losses")],
         genotype=law.genotype,
         configuration=read_json(folder.configuration_path),
         environment=read_json(folder.path / "environment.json"),
-        sections=[Section("Equation", [figures["law"]], texts)],
-        drawing=figures["graph"],
-        figures_title="Fit",
+        sections=[Section("Equation", [pictures["law"]], texts)],
+        drawing=pictures["graph"],
+        pictures_title="Fit",
     )
     write_report(folder.path / "report.html", report)
 

@@ -11,6 +11,7 @@ from archgrad.data.segmentation import SegmentationData
 from archgrad.genotype import Genotype
 from archgrad.loop import Record
 from archgrad.report import (
+    Picture,
     Table,
     draw_class_iou,
     draw_comparison,
@@ -44,12 +45,12 @@ def report_segmentation_search(
     folder: RunFolder, space: TrellisSpace, history: Sequence[Record], *, genotype: Genotype
 ) -> None:
     """Write the pictures of a search and its report into the folder: cell, trellis with β and path, curves."""
-    figures = save_pictures(
+    pictures = save_pictures(
         folder, {**cell_pictures(genotype), **_trellis(space, history, genotype), **_curves(space, history, genotype)}
     )
     summary = last_metrics(history[-1], ("loss", "accuracy"))
     title = "Search of a cell and its path"
-    write_page(folder, title, summary, figures=figures, genotype=genotype, figures_title="Pictures")
+    write_page(folder, title, summary, pictures=pictures, genotype=genotype, pictures_title="Pictures")
 
 
 def report_segmentation_training(
@@ -67,13 +68,13 @@ def report_segmentation_training(
     assert score.confusion is not None
     found = score.confusion
     quantities = ("loss", "accuracy", "iou")
-    figures = save_pictures(
+    pictures = save_pictures(
         folder,
         {
             **cell_pictures(genotype),
-            "predictions": ("Input, prediction and truth", _predictions(test, predictions)),
-            "classes": ("Intersection over union by class", draw_class_iou(found.iou.numpy(), found.classes)),
-            "curves": ("Loss, pixel accuracy and mean IoU", draw_history(score.history, quantities)),
+            "predictions": Picture("Input, prediction and truth", _predictions(test, predictions)),
+            "classes": Picture("Intersection over union by class", draw_class_iou(found.iou.numpy(), found.classes)),
+            "curves": Picture("Loss, pixel accuracy and mean IoU", draw_history(score.history, quantities)),
         },
     )
     summary = [
@@ -86,10 +87,10 @@ def report_segmentation_training(
         folder,
         "Dense prediction, trained from scratch",
         summary,
-        figures=figures,
+        pictures=pictures,
         genotype=genotype,
         tables=(class_table(found),),
-        figures_title="Pictures",
+        pictures_title="Pictures",
     )
 
 
@@ -119,12 +120,12 @@ def report_segmentation_comparison(
         found.confusion.classes,
         others={row.name: row.confusion.iou.numpy() for row in known},
     )
-    figures = save_pictures(
+    pictures = save_pictures(
         folder,
         {
             **cell_pictures(found.genotype),
-            "comparison": ("The found path beside random and known ones, all with the found cell", comparison),
-            "classes": ("Intersection over union by class", by_class),
+            "comparison": Picture("The found path beside random and known ones, all with the found cell", comparison),
+            "classes": Picture("Intersection over union by class", by_class),
             **_trellis(space, history, found.genotype),
             **_curves(space, history, found.genotype),
         },
@@ -148,10 +149,10 @@ def report_segmentation_comparison(
         folder,
         "Search, training and baselines of a path",
         [(name, value) for name, value in table if name != "report"],
-        figures=figures,
+        pictures=pictures,
         tables=(details,),
         genotype=found.genotype,
-        figures_title="Pictures",
+        pictures_title="Pictures",
     )
 
 
@@ -167,13 +168,13 @@ def _percent(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.2%}"
 
 
-def _trellis(space: TrellisSpace, history: Sequence[Record], genotype: Genotype) -> dict:
+def _trellis(space: TrellisSpace, history: Sequence[Record], genotype: Genotype) -> dict[str, Picture]:
     weights = np.array(history[-1]["mixture"][GROUP])
     drawn = draw_trellis(genotype.path, mixture=weights, group=space.trellis.group, levels=space.levels)
-    return {"trellis": ("β of every edge of the trellis, and the most probable path", drawn)}
+    return {"trellis": Picture("β of every edge of the trellis, and the most probable path", drawn)}
 
 
-def _curves(space: TrellisSpace, history: Sequence[Record], genotype: Genotype) -> dict:
+def _curves(space: TrellisSpace, history: Sequence[Record], genotype: Genotype) -> dict[str, Picture]:
     return search_curves(space.groups, history, genotype=genotype)
 
 

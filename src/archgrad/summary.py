@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from archgrad.arch import LogitGroup
+from archgrad.files import write_atomically
 from archgrad.genotype import Genotype
 from archgrad.loop import Record
 from archgrad.report import (
+    Picture,
     Report,
     Section,
     Table,
@@ -21,7 +22,6 @@ from archgrad.report import (
     draw_history,
     draw_mixture,
     explain_diagnostics,
-    save_figure,
     write_report,
 )
 from archgrad.report.curves import PARTS, measured
@@ -101,20 +101,20 @@ def report_search(
     `stopped_at` is the number of the epoch that a stopping rule took the architecture from, if one did.
     """
     curves = search_curves(groups, history, genotype=genotype, quantities=quantities, stopped_at=stopped_at)
-    figures = save_pictures(folder, {**cell_pictures(genotype), **curves})
+    pictures = save_pictures(folder, {**cell_pictures(genotype), **curves})
     summary = last_metrics(history[-1], quantities)
-    write_page(folder, "Architecture search", summary, figures=figures, genotype=genotype)
+    write_page(folder, "Architecture search", summary, pictures=pictures, genotype=genotype)
 
 
 def report_training(folder: RunFolder, score: Score, *, genotype: Genotype) -> None:
     """Write the curves of a training and its report into the folder."""
-    figures = save_pictures(
-        folder, {**cell_pictures(genotype), "curves": ("Loss and accuracy", draw_history(score.history))}
+    pictures = save_pictures(
+        folder, {**cell_pictures(genotype), "curves": Picture("Loss and accuracy", draw_history(score.history))}
     )
     summary = [("parameters", f"{score.parameters:,}"), ("seconds", f"{score.seconds:.1f}")]
     if score.accuracy is not None:
         summary.insert(0, ("test accuracy", f"{score.accuracy:.2%}"))
-    write_page(folder, "Training from scratch", summary, figures=figures, genotype=genotype)
+    write_page(folder, "Training from scratch", summary, pictures=pictures, genotype=genotype)
 
 
 def report_language_training(
@@ -135,8 +135,8 @@ def report_language_training(
         tables: shown below the curves.
     """
     curves = draw_history(score.history, LANGUAGE)
-    figures = save_pictures(
-        folder, {**cell_pictures(genotype), "curves": ("Loss in nats per token, and perplexity", curves)}
+    pictures = save_pictures(
+        folder, {**cell_pictures(genotype), "curves": Picture("Loss in nats per token, and perplexity", curves)}
     )
     parts = [
         (name, part) for name, part in (("test", score.test), ("validation", score.validation)) if part is not None
@@ -154,7 +154,7 @@ def report_language_training(
         folder,
         "Language model, trained from scratch",
         summary,
-        figures=figures,
+        pictures=pictures,
         tables=tables,
         genotype=genotype,
         sections=sections,
@@ -178,10 +178,10 @@ def report_comparison(
     comparison = draw_comparison(found.accuracy, [row.accuracy for row in others], metric="test accuracy")
     pictures = {
         **cell_pictures(found.genotype),
-        "comparison": ("The found network beside random cells of its size", comparison),
+        "comparison": Picture("The found network beside random cells of its size", comparison),
         **search_curves(groups, history, genotype=found.genotype, stopped_at=stopped_at),
     }
-    figures = save_pictures(folder, pictures)
+    pictures = save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test accuracy", "parameters", "train seconds"),
@@ -191,7 +191,7 @@ def report_comparison(
         folder,
         "Search, training and baseline",
         [(name, value) for name, value in table if name != "report"],
-        figures=figures,
+        pictures=pictures,
         tables=(details,),
         genotype=found.genotype,
     )
@@ -231,10 +231,10 @@ def report_language_comparison(
     )
     pictures = {
         **cell_pictures(found.genotype),
-        "comparison": ("The found cell beside random cells and other networks, lower is better", comparison),
+        "comparison": Picture("The found cell beside random cells and other networks, lower is better", comparison),
         **search_curves(groups, history, genotype=found.genotype, quantities=LANGUAGE),
     }
-    figures = save_pictures(folder, pictures)
+    pictures = save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test perplexity", "validation perplexity", "parameters", "train seconds"),
@@ -253,7 +253,7 @@ def report_language_comparison(
         folder,
         "Search, training and baselines of a recurrent cell",
         [(name, value) for name, value in table if name != "report"],
-        figures=figures,
+        pictures=pictures,
         tables=(details,),
         genotype=found.genotype,
     )
@@ -272,11 +272,14 @@ def last_metrics(record: Record, quantities: Sequence[str]) -> list[tuple[str, s
     return summary
 
 
-def cell_pictures(genotype: Genotype | None) -> dict[str, tuple[str, Figure]]:
-    """A drawing of each cell with its caption, by name; none without a genotype."""
+def cell_pictures(genotype: Genotype | None) -> dict[str, Picture]:
+    """A picture of each cell, by name; none without a genotype."""
     if genotype is None:
         return {}
-    return {f"cell_{cell.name}": (f"The {cell.name} cell", draw_cell(cell, genotype.space)) for cell in genotype.cells}
+    return {
+        f"cell_{cell.name}": Picture(f"The {cell.name} cell", draw_cell(cell, genotype.space))
+        for cell in genotype.cells
+    }
 
 
 def search_curves(
@@ -286,20 +289,20 @@ def search_curves(
     genotype: Genotype,
     quantities: Sequence[str] = ("loss", "accuracy"),
     stopped_at: int | None = None,
-) -> dict[str, tuple[str, Figure]]:
-    """The curves of a search, the mixture weights of each group, and its diagnostics, with captions, by name.
+) -> dict[str, Picture]:
+    """The curves of a search, the mixture weights of each group, and its diagnostics, by name.
 
     Records without any of the diagnostics have no such picture. `stopped_at` is that of `draw_diagnostics`.
     """
     caption = f"{' and '.join(quantities).capitalize()} of the search"
-    figures = {"curves": (caption, draw_history(history, quantities))}
+    pictures = {"curves": Picture(caption, draw_history(history, quantities))}
     for group in groups:
         mixtures = [np.array(record["mixture"][group.name]) for record in history]
-        figures[f"mixture_{group.name}"] = _mixture_caption(group, genotype), draw_mixture(mixtures, group)
+        pictures[f"mixture_{group.name}"] = Picture(_mixture_caption(group, genotype), draw_mixture(mixtures, group))
     lesson = explain_diagnostics(history, groups, stopped_at=stopped_at)
     if lesson:
-        figures[DIAGNOSTICS] = lesson, draw_diagnostics(history, groups, stopped_at=stopped_at)
-    return figures
+        pictures[DIAGNOSTICS] = Picture(lesson, draw_diagnostics(history, groups, stopped_at=stopped_at))
+    return pictures
 
 
 def _mixture_caption(group: LogitGroup, genotype: Genotype) -> str:
@@ -312,13 +315,13 @@ def _mixture_caption(group: LogitGroup, genotype: Genotype) -> str:
     return f"Weights of the edges of {whose}, by node" if edges else f"Mixture weights of {whose}, by edge"
 
 
-def save_pictures(folder: RunFolder, figures: dict[str, tuple[str, Figure]]) -> dict[str, tuple[str, Figure]]:
-    """Write each figure to the run's pictures under its name, and return them all."""
-    pictures = folder.path / "pictures"
-    pictures.mkdir(exist_ok=True)
-    for name, (_, figure) in figures.items():
-        save_figure(figure, pictures / f"{name}.png")
-    return figures
+def save_pictures(folder: RunFolder, pictures: dict[str, Picture]) -> dict[str, Picture]:
+    """Write each picture to the run's folder of them under its name, and return them all."""
+    path = folder.path / "pictures"
+    path.mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        write_atomically(path / f"{name}.png", picture.png)
+    return pictures
 
 
 def write_page(
@@ -326,28 +329,28 @@ def write_page(
     title: str,
     summary: Sequence[tuple[str, str]],
     *,
-    figures: Mapping[str, tuple[str, Figure]],
+    pictures: Mapping[str, Picture],
     genotype: Genotype | None,
     tables: Sequence[Table] = (),
     sections: Sequence[Section] = (),
-    figures_title: str = "Curves",
+    pictures_title: str = "Curves",
 ) -> None:
     """Write the report of a run, with its configuration and environment, into its folder.
 
-    Of the `figures`, with captions and by name, those of cells are left to the page, which draws the genotype itself,
-    and diagnostics have a section of their own; all others stand under `figures_title`.
+    Of the `pictures` by name, those of cells are left to the page, which draws the genotype itself,
+    and diagnostics have a section of their own; all others stand under `pictures_title`.
     """
-    shown = [figure for name, figure in figures.items() if not name.startswith("cell_") and name != DIAGNOSTICS]
+    shown = [picture for name, picture in pictures.items() if not name.startswith("cell_") and name != DIAGNOSTICS]
     report = Report(
         title=title,
         summary=summary,
         tables=tables,
-        figures=shown,
+        pictures=shown,
         genotype=genotype,
         configuration=read_json(folder.configuration_path),
         environment=read_json(folder.path / "environment.json"),
         sections=sections,
-        figures_title=figures_title,
-        details=[Section("Diagnostics", [figures[DIAGNOSTICS]])] if DIAGNOSTICS in figures else [],
+        pictures_title=pictures_title,
+        details=[Section("Diagnostics", [pictures[DIAGNOSTICS]])] if DIAGNOSTICS in pictures else [],
     )
     write_report(folder.path / "report.html", report)

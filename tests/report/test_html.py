@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from archgrad.genotype import AUTO_DEEPLAB, DARTS_V2, DARTS_V2_RECURRENT, Cell, Edge, Genotype
-from archgrad.report import Report, Section, Table, draw_history, write_report
+from archgrad.report import Picture, Report, Section, Table, draw_history, write_report
 
 HOSTILE = "<script>alert('&\"')</script>"
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -48,7 +48,7 @@ def report(**changes: object) -> Report:
         "title": "A run",
         "summary": [("test accuracy", "97.3 %")],
         "tables": [Table("Random cells", ("seed", "note"), [(0, "first"), (1, "second")])],
-        "figures": [("Losses & accuracies", draw_history([{"epoch": 1, "train_loss": 1.0}]))],
+        "pictures": [Picture("Losses & accuracies", draw_history([{"epoch": 1, "train_loss": 1.0}]))],
         "genotype": DARTS_V2,
         "configuration": {"method": "darts", "search": {"epochs": 50, "betas": (0.5, 0.999)}, "device": None},
         "environment": {"python": "3.11", "path": Path("somewhere")},
@@ -107,7 +107,7 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
             title=HOSTILE,
             summary=[(HOSTILE, HOSTILE)],
             tables=[Table(HOSTILE, (HOSTILE,), [(HOSTILE,)])],
-            figures=[(HOSTILE, Figure())],
+            pictures=[Picture(HOSTILE, Figure())],
             genotype=genotype,
             configuration={HOSTILE: {HOSTILE: HOSTILE}},
             environment={HOSTILE: [HOSTILE]},
@@ -119,14 +119,25 @@ def test_hostile_names_are_escaped(tmp_path: Path) -> None:
     assert page.find("img")[1]["alt"] == HOSTILE
 
 
+def test_a_picture_is_drawn_once(tmp_path: Path) -> None:
+    picture = Picture("Curve", Figure())
+    drawn = picture.png
+    picture.figure.suptitle("later")
+    text, _ = read(tmp_path, report(pictures=[picture], genotype=None))
+    assert base64.b64encode(drawn).decode() in text
+    assert Picture("Curve", picture.figure).png != drawn
+
+
 def test_sections_without_content_are_left_out(tmp_path: Path) -> None:
-    _, page = read(tmp_path, report(summary=[], tables=[], figures=[], genotype=None, configuration={}, environment={}))
+    _, page = read(
+        tmp_path, report(summary=[], tables=[], pictures=[], genotype=None, configuration={}, environment={})
+    )
     assert not page.find("section")
     assert not page.find("dl")
 
 
 def test_genotype_without_cells_is_written_only(tmp_path: Path) -> None:
-    text, page = read(tmp_path, report(genotype=Genotype("trellis", ()), figures=[]))
+    text, page = read(tmp_path, report(genotype=Genotype("trellis", ()), pictures=[]))
     assert not page.find("img")
     assert "&quot;trellis&quot;" in text
 
@@ -165,8 +176,8 @@ def test_failure_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_sections_come_first_and_are_escaped(tmp_path: Path) -> None:
-    section = Section("The law", [(HOSTILE, Figure())], [("As text", f"y = {HOSTILE}")])
-    text, page = read(tmp_path, report(sections=[section], figures_title="Fit"))
+    section = Section("The law", [Picture(HOSTILE, Figure())], [("As text", f"y = {HOSTILE}")])
+    text, page = read(tmp_path, report(sections=[section], pictures_title="Fit"))
     assert not page.find("script")
     assert text.index("<h2>The law</h2>") < text.index("<h2>Architecture</h2>") < text.index("<h2>Fit</h2>")
     assert f"y = {HOSTILE}" in "".join(page.words)
@@ -176,17 +187,17 @@ def test_sections_come_first_and_are_escaped(tmp_path: Path) -> None:
 
 def test_an_expression_has_notes_of_its_own_and_may_bring_its_drawing(tmp_path: Path) -> None:
     genotype = Genotype("expression", (Cell("expression", ((Edge("powered", 0),),), (1,), inputs=1),))
-    text, page = read(tmp_path, report(genotype=genotype, figures=[], drawing=("The graph", Figure())))
+    text, page = read(tmp_path, report(genotype=genotype, pictures=[], drawing=Picture("The graph", Figure())))
     assert "<h2>Graph</h2>" in text
     assert "columns of the data" in "".join(page.words)
     assert "c<sub>" not in text
     assert [attributes["alt"] for attributes in page.find("img")] == ["The graph"]
-    _, page = read(tmp_path, report(genotype=genotype, figures=[]))
+    _, page = read(tmp_path, report(genotype=genotype, pictures=[]))
     assert [attributes["alt"] for attributes in page.find("img")] == ["The cells of the expression genotype"]
 
 
 def test_a_recurrent_cell_has_notes_of_its_own(tmp_path: Path) -> None:
-    text, page = read(tmp_path, report(genotype=DARTS_V2_RECURRENT, figures=[]))
+    text, page = read(tmp_path, report(genotype=DARTS_V2_RECURRENT, pictures=[]))
     words = "".join(page.words)
     assert "<h2>Architecture</h2>" in text
     assert "c<sub>" not in text
@@ -196,7 +207,7 @@ def test_a_recurrent_cell_has_notes_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_trellis_shows_its_cell_and_its_path_and_says_what_numbers_mean(tmp_path: Path) -> None:
-    text, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, figures=[]))
+    text, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, pictures=[]))
     words = "".join(page.words)
     assert "<h2>Architecture</h2>" in text
     assert "c<sub>" not in text
@@ -212,7 +223,7 @@ def test_a_trellis_shows_its_cell_and_its_path_and_says_what_numbers_mean(tmp_pa
         "The cell of the trellis genotype",
         "The path of the trellis genotype: the stride of each layer",
     ]
-    _, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, figures=[], drawing=("Mine", Figure())))
+    _, page = read(tmp_path, report(genotype=AUTO_DEEPLAB, pictures=[], drawing=Picture("Mine", Figure())))
     assert [attributes["alt"] for attributes in page.find("img")] == ["Mine"]
-    _, page = read(tmp_path, report(genotype=replace(AUTO_DEEPLAB, cells=()), figures=[]))
+    _, page = read(tmp_path, report(genotype=replace(AUTO_DEEPLAB, cells=()), pictures=[]))
     assert len(page.find("img")) == 1

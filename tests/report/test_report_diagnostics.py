@@ -247,14 +247,14 @@ def test_a_gap_is_no_key_number_of_an_epoch() -> None:
 def test_the_curves_of_partial_channels_name_their_edge_weights() -> None:
     groups = (*SMALL, *(group.node_weights() for group in SMALL))
     shown = search_curves(groups, history_of(groups, 2), genotype=DARTS_V2)
-    captions = {name: caption for name, (caption, _) in shown.items() if name.startswith("mixture")}
+    captions = {name: picture.caption for name, picture in shown.items() if name.startswith("mixture")}
     assert captions == {
         "mixture_normal": "Mixture weights of the normal cell, by edge",
         "mixture_reduce": "Mixture weights of the reduce cell, by edge",
         "mixture_normal_edges": "Weights of the edges of the normal cell, by node",
         "mixture_reduce_edges": "Weights of the edges of the reduce cell, by node",
     }
-    _, figure = shown["mixture_normal_edges"]
+    figure = shown["mixture_normal_edges"].figure
     assert [axes.get_title() for axes in figure.axes] == ["into 2", "into 3"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 3]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["from 0", "from 1", "from 2"]
@@ -263,7 +263,7 @@ def test_the_curves_of_partial_channels_name_their_edge_weights() -> None:
 
 def test_the_curves_of_nasbench201_have_a_panel_for_each_edge() -> None:
     genotype = Genotype(NASBENCH201, (Cell("cell", ((Edge("none", 0),), (Edge("skip_connect", 0),)), (2,), 1),))
-    caption, figure = search_curves(NASBENCH, history_of(NASBENCH, 2), genotype=genotype)["mixture_cell"]
-    assert caption == "Mixture weights of the cell, by edge"
-    assert [axes.get_title() for axes in figure.axes] == ["0→1", "0→2", "1→2", "0→3", "1→3", "2→3"]
-    assert all(len(axes.lines) == 5 for axes in figure.axes)
+    picture = search_curves(NASBENCH, history_of(NASBENCH, 2), genotype=genotype)["mixture_cell"]
+    assert picture.caption == "Mixture weights of the cell, by edge"
+    assert [axes.get_title() for axes in picture.figure.axes] == ["0→1", "0→2", "1→2", "0→3", "1→3", "2→3"]
+    assert all(len(axes.lines) == 5 for axes in picture.figure.axes)

@@ -5,7 +5,7 @@ from archgrad.report.curves import draw_comparison, draw_history, draw_mixture
 from archgrad.report.diagnostics import draw_diagnostics, explain_diagnostics
 from archgrad.report.equations import Equation, draw_front, draw_losses, draw_parity, r_squared
 from archgrad.report.expressions import draw_expression
-from archgrad.report.figures import check_picture, save_figure
+from archgrad.report.figures import Picture, check_picture, save_figure
 from archgrad.report.formula import draw_law
 from archgrad.report.html import Report, Section, Table, write_report
 from archgrad.report.methods import TradeOff, draw_method_table, draw_regret, draw_tradeoff
@@ -15,6 +15,7 @@ from archgrad.report.trellis import draw_trellis
 
 __all__ = [
     "Equation",
+    "Picture",
     "PlotMonitor",
     "Report",
     "Section",

@@ -4,6 +4,8 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,6 +18,19 @@ RESOLUTION = 150
 
 
 SUFFIXES = (".png", ".svg")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A figure and its caption. It is drawn once: the files of a run and its page take the same bytes."""
+
+    caption: str
+    figure: Figure
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file, as it was when this was first asked for."""
+        return encode_figure(self.figure)
 
 
 def check_picture(argument: str, path: Path) -> None:

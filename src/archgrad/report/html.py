@@ -8,12 +8,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from archgrad.files import write_atomically
 from archgrad.genotype import NASBENCH201, RECURRENT_CELL, TRELLIS, Genotype
 from archgrad.report.cells import draw_genotype
-from archgrad.report.figures import encode_figure
+from archgrad.report.figures import Picture
 from archgrad.report.trellis import draw_trellis, levels_for
 from archgrad.spaces.expression.laws import EXPRESSION
 from archgrad.spaces.trellis.plan import FIRST_STRIDE
@@ -82,10 +80,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report under its title: pairs of caption and figure, then pairs of name and text."""
+    """A part of a report under its title: pictures, then pairs of name and text."""
 
     title: str
-    figures: Sequence[tuple[str, Figure]] = ()
+    pictures: Sequence[Picture] = ()
     texts: Sequence[tuple[str, str]] = ()
 
 
@@ -93,21 +91,21 @@ class Section:
 class Report:
     """What a report says.
 
-    `summary` holds the key numbers as (name, value), `figures` pairs of caption and figure under `figures_title`;
-    `sections` come first, `details` after those figures. The page draws the `genotype` itself, unless it is given a
-    `drawing` with its caption, and prints it as text. `configuration` and `environment` may nest.
+    `summary` holds the key numbers as (name, value), `pictures` stand under `pictures_title`; `sections` come first,
+    `details` after those pictures. The page draws the `genotype` itself, unless it is given a `drawing`, and prints it
+    as text. `configuration` and `environment` may nest.
     """
 
     title: str
     summary: Sequence[tuple[str, str]]
     tables: Sequence[Table]
-    figures: Sequence[tuple[str, Figure]]
+    pictures: Sequence[Picture]
     genotype: Genotype | None
     configuration: Mapping[str, Any]
     environment: Mapping[str, Any]
     sections: Sequence[Section] = ()
-    drawing: tuple[str, Figure] | None = None
-    figures_title: str = "Curves"
+    drawing: Picture | None = None
+    pictures_title: str = "Curves"
     details: Sequence[Section] = ()
 
 
@@ -121,7 +119,7 @@ def _page(report: Report) -> str:
         _key(report.summary),
         *(_section(section.title, _parts(section)) for section in report.sections),
         _section(_heading(report.genotype), _genotype(report.genotype, report.drawing)),
-        _section(report.figures_title, (_figure(caption, figure) for caption, figure in report.figures)),
+        _section(report.pictures_title, map(_figure, report.pictures)),
         *(_section(section.title, _parts(section)) for section in report.details),
         *(_section(table.title, [_table(table)]) for table in report.tables),
         _section(
@@ -163,7 +161,7 @@ def _key(summary: Sequence[tuple[str, str]]) -> str:
 
 
 def _parts(section: Section) -> Iterable[str]:
-    yield from (_figure(caption, figure) for caption, figure in section.figures)
+    yield from map(_figure, section.pictures)
     for name, text in section.texts:
         yield f'<p class="note">{escape(name)}</p>\n<pre class="wrap" tabindex="0">{escape(text)}</pre>'
 
@@ -172,27 +170,28 @@ def _heading(genotype: Genotype | None) -> str:
     return "Graph" if genotype is not None and genotype.space == EXPRESSION else "Architecture"
 
 
-def _genotype(genotype: Genotype | None, drawing: tuple[str, Figure] | None) -> list[str]:
+def _genotype(genotype: Genotype | None, drawing: Picture | None) -> list[str]:
     if genotype is None:
         return []
     drawings = _drawings(genotype) if drawing is None else [drawing]
     return [
-        *(_figure(*drawn) for drawn in drawings),
+        *map(_figure, drawings),
         f'<pre tabindex="0">{escape(str(genotype))}</pre>',
         f'<p class="note">{_states(genotype)}</p>',
         f'<details><summary>Genotype as JSON</summary><pre tabindex="0">{escape(genotype.to_json())}</pre></details>',
     ]
 
 
-def _drawings(genotype: Genotype) -> list[tuple[str, Figure]]:
+def _drawings(genotype: Genotype) -> list[Picture]:
     """The cells and the path, as far as there are any; the text says also of a genotype without them what it is."""
     drawings = []
     if genotype.cells:
         cells = "cell" if genotype.space in (NASBENCH201, RECURRENT_CELL, TRELLIS) else "cells"
-        drawings.append((f"The {cells} of the {genotype.space} genotype", draw_genotype(replace(genotype, path=()))))
+        drawn = draw_genotype(replace(genotype, path=()))
+        drawings.append(Picture(f"The {cells} of the {genotype.space} genotype", drawn))
     if genotype.path:
         drawn = draw_trellis(genotype.path, levels=levels_for(genotype.path))
-        drawings.append((f"The path of the {genotype.space} genotype: the stride of each layer", drawn))
+        drawings.append(Picture(f"The path of the {genotype.space} genotype: the stride of each layer", drawn))
     return drawings
 
 
@@ -231,17 +230,17 @@ def _strides(path: Sequence[int]) -> str:
     return f"{', '.join(strides[:-1])} and {strides[-1]}"
 
 
-def _figure(caption: str, figure: Figure) -> str:
+def _figure(picture: Picture) -> str:
     """A picture on a white card, called by the first sentence of its caption, which may have more.
 
     Where it does not fit, it shrinks to a legible size and then scrolls.
     """
-    picture = base64.b64encode(encode_figure(figure)).decode("ascii")
-    width, height = (round(float(inches) * PIXELS_PER_INCH) for inches in figure.get_size_inches())
-    text, name = escape(caption), caption.partition(". ")[0]
+    content = base64.b64encode(picture.png).decode("ascii")
+    width, height = (round(float(inches) * PIXELS_PER_INCH) for inches in picture.figure.get_size_inches())
+    text, name = escape(picture.caption), picture.caption.partition(". ")[0]
     image = (
         f'<img alt="{escape(name)}" width="{width}" height="{height}" style="min-width: {round(0.55 * width)}px" '
-        f'src="data:image/png;base64,{picture}">'
+        f'src="data:image/png;base64,{content}">'
     )
     return f"<figure>{_scroll('picture', name, image)}<figcaption>{text}</figcaption></figure>"
 
