@@ -1,22 +1,62 @@
-"""All annotations of the library are checked while the tests run: shapes by jaxtyping, types by beartype."""
+"""The library's annotations are checked while the tests run: shapes by jaxtyping, types by beartype."""
 
 import copy
+import functools
 import os
 import signal
 import sys
 import types
 
+import jaxtyping
 from beartype import BeartypeConf, beartype
-from jaxtyping import install_import_hook
+
+CALLS = 5
+"""So many calls of a function are checked in each test. The millionth call of a convolution tells nothing more."""
 
 # An int passes for a float, as PEP 484 has it; the hook wants the checker's name, hence the module.
 _checker = types.ModuleType("archgrad_checker")
 _checker.check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # pyright: ignore[reportAttributeAccessIssue]
 sys.modules["archgrad_checker"] = _checker
-install_import_hook("archgrad", "archgrad_checker.check")
+_tests = [0]  # how many have begun
+
+
+def _sparing(jaxtyped):
+    """The decorator that jaxtyping's hook puts on every function, for the first calls in each test."""
+
+    def with_checker(typechecker):
+        def decorate(function):
+            checked = jaxtyped(function, typechecker=typechecker)
+            if not isinstance(function, types.FunctionType):
+                return checked
+            test, left = -1, 0
+
+            @functools.wraps(function)
+            def call(*arguments, **named):
+                nonlocal test, left
+                if test != _tests[0]:
+                    test, left = _tests[0], CALLS
+                if left == 0:
+                    return function(*arguments, **named)
+                left -= 1
+                return checked(*arguments, **named)
+
+            return call
+
+        return decorate
+
+    return with_checker
+
+
+jaxtyping.jaxtyped = _sparing(jaxtyping.jaxtyped)
+jaxtyping.install_import_hook("archgrad", "archgrad_checker.check")
 
 import pytest  # noqa: E402  after the hook, as everything that may import the library
 import torch  # noqa: E402
+
+
+def pytest_runtest_setup():
+    """Check the first calls of every function again."""
+    _tests[0] += 1
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,12 @@
 """A search that is restored goes on bit for bit, without a new compilation; what is not its own is refused."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -105,6 +111,49 @@ def test_a_save_that_was_not_finished_does_not_count(run, start_chain, tmp_path)
     assert equal(restore(tmp_path, start_chain(**SEARCH)), states[0])
     save(tmp_path, states[1])
     assert equal(restore(tmp_path, start_chain(**SEARCH)), states[1])
+
+
+SEARCHING = """
+import sys
+from conftest import ChainSpace, ChainSupernet
+from archgrad.jax import init_search, save, search_epoch
+import numpy as np
+
+asked = dict(steps_per_epoch=2, epochs=1000, method="snas", supernet=ChainSupernet, logits_learning_rate=0.1)
+state = init_search(ChainSpace(), **asked)
+images = np.load(sys.argv[1])
+inputs, targets = images["inputs"], images["targets"]
+while True:
+    state, _ = search_epoch(state, (inputs[:16], targets[:16]), (inputs[16:], targets[16:]), batch_size=4)
+    save(sys.argv[2], state)
+"""
+
+
+def test_a_killed_search_goes_on_from_a_state_of_the_uninterrupted_one(start_chain, go_on, examples, tmp_path):
+    """A real process, killed while it searches and saves: what is restored is bit for bit what was reached in time."""
+    folder = tmp_path / "killed"
+    np.savez(tmp_path / "examples.npz", inputs=examples[0], targets=examples[1])
+    process = subprocess.Popen(
+        [sys.executable, "-c", SEARCHING, str(tmp_path / "examples.npz"), str(folder)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not (folder / "6").exists() or not any("tmp" in path.name for path in folder.iterdir()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    asked = {"method": "snas", "epochs": 1000}
+    found = restore(folder, start_chain(seed=9, **asked))
+    expected = start_chain(**asked)
+    assert 6 <= found.step <= 100
+    while expected.step < found.step:
+        expected = go_on(expected)
+    assert equal(found, expected)
+    assert equal(go_on(found), go_on(expected))
 
 
 def test_steps_ascend(run):
