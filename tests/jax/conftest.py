@@ -59,7 +59,9 @@ if INSTALLED:
         from archgrad.jax import init_search
 
         def start(**changes):
-            asked = {"steps_per_epoch": 2, "epochs": 3, "supernet": ChainSupernet, "logits_learning_rate": 0.1}
+            asked = {"steps_per_epoch": 2, "epochs": 3, "supernet": ChainSupernet}
+            if "logit_optimizer" not in changes:
+                asked["logits_learning_rate"] = 0.1
             return init_search(ChainSpace(), **(asked | changes))
 
         return start

@@ -193,6 +193,10 @@ def test_folders_without_a_state_are_refused(start_chain, tmp_path):
     with pytest.raises(ValueError, match=r"folder: .*nowhere is not there"):
         restore(tmp_path / "nowhere", state)
     assert not (tmp_path / "nowhere").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"folder: .*file is a file"):
+        restore(tmp_path / "file", state)
+    (tmp_path / "file").unlink()
     with pytest.raises(ValueError, match=r"has no state; it has \[\]"):
         restore(tmp_path, state)
 

@@ -349,8 +349,18 @@ def test_what_cannot_be_decoded_is_refused(epochs, start_chain):
     [
         ({"method": "fair-dart"}, "method: 'fair-dart' is unknown; did you mean 'fair-darts'"),
         ({"method": "gdas"}, r"method: 'gdas' is the PyTorch driver's alone \(it has mixing.one_path\).*darts-minus"),
-        ({"patience": 3}, "argument: 'patience' is unknown; Allowed: epochs, warmup_epochs, learning_rate"),
+        ({"patience": 3}, "patience: is a setting of the PyTorch driver alone; in JAX: epochs"),
         ({"settings": BilevelSettings(patience=3)}, "patience: is a setting of the PyTorch driver alone; in JAX: ep"),
+        ({"method": "dartz"}, "method: 'dartz' is unknown; .*Allowed: darts-first-order, "),
+        ({"seed": 2**32}, r"seed: must lie in \[0, 4294967295\], got 4294967296"),
+        ({"seed": -1}, "seed: must be at least 0, got -1"),
+        ({"seed": True}, "seed: must be a whole number, got True"),
+        ({"supernet": lambda rngs: 3}, "supernet: must make a module of Flax NNX, made int"),
+        ({"weight_optimizer": optax.sgd(1.0), "momentum": 0.5}, "momentum: has no effect beside weight_optimizer"),
+        (
+            {"logit_optimizer": optax.sgd(1.0), "logits_betas": (0.5, 0.9)},
+            "logits_betas: has no effect beside logit_optimizer",
+        ),
         ({"epoch": 3}, "argument: 'epoch' is unknown; did you mean 'epochs'"),
         ({"steps_per_epoch": 0}, "steps_per_epoch: must be at least 1, got 0"),
         ({"settings": SearchSettings(batch_size=3)}, "batch_size: is a setting of the PyTorch driver alone"),
@@ -385,8 +395,26 @@ def test_labels_that_are_no_classes_are_refused():
         search_epoch(state, good, bad, batch_size=2)
     with pytest.raises(ValueError, match="validation: labels must lie in 0 to 2, got -1 to 1"):
         search_epoch(state, good, (good[0], good[1] - 1), batch_size=2)
+    with pytest.raises(ValueError, match="train: labels must be an array of whole numbers, of JAX or NumPy, got list"):
+        search_epoch(state, (good[0], good[1].tolist()), good, batch_size=2)
+    with pytest.raises(ValueError, match=r"train: labels must be an array of whole numbers, .*, got float64"):
+        search_epoch(state, (good[0], good[1] / 1), good, batch_size=2)
+    with pytest.raises(ValueError, match="train: inputs must be an array of numbers, of JAX or NumPy, got <U1"):
+        search_epoch(state, (good[0].astype(int).astype("U1"), good[1]), good, batch_size=2)
+
+
+def test_the_loss_of_labels_that_are_no_classes():
+    scores = jnp.eye(4, 3)
+    assert classification(scores, jnp.arange(4) % 3)[0] < 1.2
+    for label in (-1, -4, 3):
+        assert jnp.isnan(classification(scores, jnp.array([0, 1, 2, label]))[0])
     with pytest.raises(ValueError, match=r"labels: must be whole numbers \[N\], got float32"):
-        classification(jnp.zeros((4, 3)), jnp.zeros(4))
+        classification(scores, jnp.zeros(4))
+    for count in (0, 3):
+        with pytest.raises(ValueError, match=rf"labels: must be one for each of the scores, \[4, 3\], got {count}"):
+            classification(scores, jnp.zeros(count, int))
+    with pytest.raises(ValueError, match=r"labels: must be one for each of the scores, \[0, 3\], got 0"):
+        classification(scores[:0], jnp.zeros(0, int))
 
 
 def test_a_loss_returns_a_scalar_and_metrics(start_chain, examples):
@@ -394,13 +422,16 @@ def test_a_loss_returns_a_scalar_and_metrics(start_chain, examples):
         search_step(start_chain(loss=lambda scores, labels: scores.sum()), examples, examples)
 
 
-def test_searches_side_by_side_are_taken_one_by_one(start_chain):
+def test_searches_side_by_side_are_taken_one_by_one(start_chain, examples):
     states = jax.vmap(lambda seed: start_chain(seed=seed))(jnp.arange(2))
     for index in (2, -1):
         with pytest.raises(ValueError, match=f"index: the state holds 2 searches, 0 to 1; got {index}"):
             member(states, index)
     with pytest.raises(ValueError, match="index: the state holds one search alone"):
         member(start_chain(), 0)
+    for take in (supernet_of, lambda states: search_step(states, examples, examples)):
+        with pytest.raises(ValueError, match="state: holds 2 searches"):
+            take(states)
 
 
 def test_what_suits_no_space_of_ones_own_is_refused(start_chain):
@@ -412,3 +443,5 @@ def test_what_suits_no_space_of_ones_own_is_refused(start_chain):
         start_chain(supernet=supernet)
     with pytest.raises(ValueError, match="space: int has no `groups`"):
         init_search(3, steps_per_epoch=1, supernet=type(supernet))
+    with pytest.raises(ValueError, match="space: its `groups` must be at least one"):
+        init_search(SimpleNamespace(groups=()), steps_per_epoch=1, supernet=type(supernet))

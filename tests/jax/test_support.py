@@ -3,7 +3,7 @@
 import pytest
 
 from archgrad.jax import supported
-from archgrad.jax.support import check_method, checked_settings
+from archgrad.jax.support import OF_LOGITS, check_loss, check_optimizer, checked_settings, method_row
 from archgrad.methods import METHODS
 from archgrad.settings import BilevelSettings, SearchSettings
 
@@ -30,12 +30,19 @@ OTHERS = {
 def test_the_methods_that_jax_knows():
     assert supported() == SUPPORTED
     for name in SUPPORTED:
-        check_method(METHODS[name])
+        method_row(METHODS[name])
 
 
 def test_what_is_no_method_is_refused():
     with pytest.raises(ValueError, match=r"method: must be a name or a row such as .*, got 3"):
-        check_method(3)
+        method_row(3)
+
+
+def test_what_is_no_loss_and_no_transformation_is_refused():
+    with pytest.raises(ValueError, match=r"loss: must be a function of \(outputs, targets\), got 'mse'"):
+        check_loss("mse")
+    with pytest.raises(ValueError, match=r"logit_optimizer: must be an Optax transformation such as .*, got 'adam'"):
+        check_optimizer("logit_optimizer", "adam", {}, replaced=OF_LOGITS)
 
 
 def test_every_method_is_either_known_or_refused():
@@ -45,7 +52,7 @@ def test_every_method_is_either_known_or_refused():
 @pytest.mark.parametrize(("name", "part"), OTHERS.items())
 def test_others_are_refused_by_the_part_they_have(name, part):
     with pytest.raises(ValueError, match=f"method: '{name}' is the PyTorch driver's alone .*{part}.*") as refused:
-        check_method(METHODS[name])
+        method_row(METHODS[name])
     assert str(refused.value).endswith(f"In JAX: {', '.join(SUPPORTED)}.")
 
 
@@ -67,7 +74,7 @@ def test_settings_of_the_other_driver_are_refused(changes):
     (name,) = changes
     with pytest.raises(ValueError, match=f"{name}: is a setting of the PyTorch driver alone; in JAX: epochs, "):
         checked_settings(BilevelSettings(**changes), {})
-    with pytest.raises(ValueError, match=f"argument: '{name}' is unknown"):
+    with pytest.raises(ValueError, match=f"{name}: is a setting of the PyTorch driver alone; in JAX: epochs, "):
         checked_settings(BilevelSettings(), changes)
 
 

@@ -13,6 +13,9 @@ from archgrad.checks import whole
 from archgrad.identity import flat, identify
 from archgrad.jax.search import SearchState
 
+FIRST = ("method.name", "searches")
+"""What is said before anything else when two searches differ."""
+
 
 def save(folder: str | Path, state: SearchState, *, keep: int = 2) -> None:
     """Write a state into a folder, under its step; the latest `keep` stay. Returns when all is on disk.
@@ -53,7 +56,7 @@ def restore(folder: str | Path, state: SearchState, *, step: int | None = None) 
             message says what differs. What an optimiser was made with, such as its rate, is not known.
     """
     if not Path(folder).is_dir():
-        raise ValueError(f"folder: {folder} is not there.")
+        raise ValueError(f"folder: {folder} is {'a file' if Path(folder).is_file() else 'not there'}.")
     with _manager(folder, None) as manager:
         steps = sorted(manager.all_steps())
         if not steps or (step is not None and step not in steps):
@@ -115,9 +118,9 @@ def _identity(state: SearchState) -> dict[str, Any]:
 
 
 def _check_identity(saved: dict[str, Any], asked: dict[str, Any]) -> None:
-    # What was asked for comes first, a method by its name, and the arrays that follow from it last.
+    # Method and number of searches come first, then what else was asked for, and the arrays that follow from it last.
     for name in sorted(
-        saved.keys() | asked.keys(), key=lambda name: (name.startswith("arrays."), name != "method.name", name)
+        saved.keys() | asked.keys(), key=lambda name: (name.startswith("arrays."), name not in FIRST, name)
     ):
         has, wants = (repr(known[name]) if name in known else "nothing of that name" for known in (saved, asked))
         if has != wants:

@@ -26,14 +26,17 @@ def classification(scores: Array, labels: Array) -> tuple[Array, dict[str, Array
     """Cross-entropy of class scores [N, classes] and labels [N], with the share of the right ones, `accuracy`.
 
     Raises:
-        ValueError: the labels are no whole numbers [N]. Their values are checked by `search_epoch` and `train` alone;
-            here one above the classes makes the loss NaN, and a negative one counts from the last class.
+        ValueError: the labels are no whole numbers [N], one for each score. Their values are checked by `search_epoch`
+            and `train` alone; here one that is no class makes the loss NaN.
     """
     if labels.ndim != 1 or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
             f"labels: must be whole numbers [N], got {labels.dtype} {list(labels.shape)}; other targets need a `loss`."
         )
-    loss = optax.softmax_cross_entropy_with_integer_labels(scores, labels).mean()
+    if not 0 < len(labels) == len(scores):
+        raise ValueError(f"labels: must be one for each of the scores, {list(scores.shape)}, got {len(labels)}.")
+    known = jnp.where(labels < 0, scores.shape[-1], labels)  # or −1 would count as the last class
+    loss = optax.softmax_cross_entropy_with_integer_labels(scores, known).mean()
     return loss, {"accuracy": (scores.argmax(axis=-1) == labels).mean(dtype=scores.dtype)}
 
 

@@ -17,18 +17,29 @@ import torch
 from flax import nnx
 from jax import Array, lax
 
-from archgrad.checks import whole
+from archgrad.checks import whole, within
 from archgrad.genotype import Genotype
 from archgrad.jax.hypergradients import Losses, estimator
 from archgrad.jax.problem import Loss, Problem, classification
 from archgrad.jax.stream import batch_at, check_data
 from archgrad.jax.supernet import ConvSupernet, check_space
-from archgrad.jax.support import check_method, check_own, checked_settings
-from archgrad.methods import Method, by_name, check_fit, darts, stage_space
+from archgrad.jax.support import (
+    OF_LOGITS,
+    OF_WEIGHTS,
+    check_loss,
+    check_optimizer,
+    check_own,
+    checked_settings,
+    method_row,
+)
+from archgrad.methods import Method, check_fit, stage_space
 from archgrad.settings import BilevelSettings
 
 Batch: TypeAlias = tuple[Any, Any]
 """(inputs, targets): images [N, H, W, C] and labels [N] for a `ConvSupernet`."""
+
+SEEDS = 2**32
+"""JAX takes seeds below, and of larger ones the last bits alone."""
 
 WEIGHTS, LOGITS, NOISE, TRAIN, VALIDATION = range(5)  # what numbers are drawn for
 
@@ -76,7 +87,7 @@ def init_search(
             (and `decode(mixture, decoder)`, for `archgrad.jax.decode`).
         steps_per_epoch: gives learning rate, warm-up and the progress of methods their scale.
         method: a row of the table or its name, of those that JAX knows; second-order DARTS unless given.
-        seed: a number, or an array under `jax.vmap`.
+        seed: a whole number from 0 to 2³² − 1, or an array under `jax.vmap`.
         supernet: for a space of your own, a class or function which is called with `rngs=` and makes a Flax module that
             maps (inputs, mixture) to outputs.
         loss: (outputs, targets) -> (a scalar, metrics by name); cross-entropy and accuracy unless given.
@@ -96,12 +107,11 @@ def init_search(
     (['normal', 'reduce'], (2, 3))
     """
     whole("steps_per_epoch", steps_per_epoch, 1)
-    row = darts() if method is None else by_name(method) if isinstance(method, str) else method
-    check_method(row)
+    row = method_row(method)
     resolved = checked_settings(BilevelSettings() if settings is None else settings, changes)
-    for name, given in (("weight_optimizer", weight_optimizer), ("logit_optimizer", logit_optimizer)):
-        if not isinstance(given, optax.GradientTransformation | None):
-            raise ValueError(f"{name}: must be an Optax transformation such as optax.adam(1e-3), got {given!r}.")
+    check_optimizer("weight_optimizer", weight_optimizer, changes, replaced=OF_WEIGHTS)
+    check_optimizer("logit_optimizer", logit_optimizer, changes, replaced=OF_LOGITS)
+    check_loss(loss)
     key = _key(seed)
     if supernet is None:
         check_space(space)
@@ -111,6 +121,8 @@ def init_search(
     else:
         check_own(space, supernet, row)
     module = supernet(rngs=nnx.Rngs(jax.random.fold_in(key, WEIGHTS)))
+    if not isinstance(module, nnx.Module):
+        raise ValueError(f"supernet: must make a module of Flax NNX, made {type(module).__name__}.")
     graph, weights, variables = nnx.split(module, nnx.Param, ...)
     problem = Problem(
         graph, space, tuple(space.groups), row, resolved, steps_per_epoch, loss, weight_optimizer, logit_optimizer
@@ -133,7 +145,12 @@ def init_search(
 
 
 def _key(seed: Any) -> Array:
-    whole_number = isinstance(seed, int | np.integer) or (
+    if isinstance(seed, np.integer):
+        seed = int(seed)
+    if isinstance(seed, int):
+        whole("seed", seed, 0)
+        within("seed", seed, (0, SEEDS - 1))
+    whole_number = isinstance(seed, int) or (
         isinstance(seed, Array) and seed.ndim == 0 and jnp.issubdtype(seed.dtype, jnp.integer)
     )
     if not whole_number:
@@ -155,7 +172,11 @@ def search_step(
     is for the caller to notice; nothing is raised within a compiled step.
 
     Reference: arXiv:1806.09055, Algorithm 1.
+
+    Raises:
+        ValueError: images or labels that do not fit, or a state of several searches without `jax.vmap`.
     """
+    _check_single(state)
     problem = state.problem
     losses = _losses(state, train_batch, validation_batch)
     warmup = problem.settings.warmup_epochs * problem.steps_per_epoch
@@ -271,7 +292,12 @@ def _epoch(
 
 
 def supernet_of(state: SearchState) -> nnx.Module:
-    """The supernet of a state as a module of its own: what happens to it leaves the state as it is."""
+    """The supernet of a state as a module of its own: what happens to it leaves the state as it is.
+
+    Raises:
+        ValueError: the state holds several searches (see `member`).
+    """
+    _check_single(state)
     return nnx.merge(state.problem.graph, state.weights, state.variables, copy=True)
 
 

@@ -37,7 +37,7 @@ def batch_at(data: Any, key: Array, *, step: Array | int, batch_size: int) -> An
 
 
 def check_data(data: Any, *, name: str, num_classes: int | None = None) -> None:
-    """Raise a ValueError unless this is a pair (inputs, targets) of arrays, and the targets classes of so many.
+    """Raise a ValueError unless this is a pair (inputs, targets), and with `num_classes` arrays of numbers and classes.
 
     What is traced is not looked into.
     """
@@ -46,10 +46,14 @@ def check_data(data: Any, *, name: str, num_classes: int | None = None) -> None:
             f"{name}: must be (inputs, targets) as arrays, got {type(data).__name__}; `archgrad.jax.arrays` makes them "
             "of images."
         )
-    labels = data[1]
-    if num_classes is None or isinstance(labels, Tracer):
+    if num_classes is None or isinstance(data[1], Tracer):
         return
-    labels = np.asarray(labels)
+    for part, values, kind in (("inputs", data[0], np.number), ("labels", data[1], np.integer)):
+        if not isinstance(values, Array | np.ndarray) or not jnp.issubdtype(values.dtype, kind):
+            found = values.dtype if isinstance(values, Array | np.ndarray) else type(values).__name__
+            whole = "whole " if kind is np.integer else ""
+            raise ValueError(f"{name}: {part} must be an array of {whole}numbers, of JAX or NumPy, got {found}.")
+    labels = np.asarray(data[1])
     if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise ValueError(f"{name}: labels must lie in 0 to {num_classes - 1}, got {labels.min()} to {labels.max()}.")
 

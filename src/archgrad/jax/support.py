@@ -1,16 +1,17 @@
 """Which methods and settings a search in JAX takes, and what it says of the others."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import optax
 from flax import nnx
 
 from archgrad.checks import one_of
 from archgrad.jax.hypergradients import estimator
 from archgrad.jax.penalties import penalty
 from archgrad.jax.relaxations import relaxation
-from archgrad.methods import METHODS, Method
+from archgrad.methods import METHODS, Method, darts
 from archgrad.settings import BilevelSettings, changed
 
 PARTS = ("stages", "perturbation", "alignment", "freezing", "stopping", "selection")
@@ -32,12 +33,24 @@ SETTINGS = (
 """The settings that a search in JAX knows."""
 
 
+OF_WEIGHTS = ("learning_rate", "final_learning_rate", "momentum", "weight_decay")
+OF_LOGITS = ("logits_learning_rate", "logits_betas", "logits_weight_decay")
+"""The settings of the usual optimisers."""
+
 ARGUMENTS = ("method", "seed", "supernet", "loss", "weight_optimizer", "logit_optimizer", "settings")
 """What `init_search` takes beside settings, for messages."""
 
 
-def check_method(method: Any) -> None:
-    """Raise a ValueError unless every part of a method has a twin in JAX; the message names the methods that have."""
+def method_row(method: Any) -> Method:
+    """The row of a method, second-order DARTS unless given.
+
+    Raises:
+        ValueError: an unknown name, or a part of the method has no twin in JAX; the message names those that have.
+    """
+    if isinstance(method, str):
+        method = METHODS[method if method in METHODS else one_of("method", method, supported())]
+    elif method is None:
+        method = darts()
     if not isinstance(method, Method):
         raise ValueError(f"method: must be a name or a row such as archgrad.methods.darts(order=2), got {method!r}.")
     reason = _reason(method)
@@ -45,6 +58,7 @@ def check_method(method: Any) -> None:
         raise ValueError(
             f"method: {method.name!r} is the PyTorch driver's alone ({reason}). In JAX: {', '.join(supported())}."
         )
+    return method
 
 
 def supported() -> tuple[str, ...]:
@@ -77,13 +91,32 @@ def checked_settings(settings: BilevelSettings, changes: Mapping[str, Any]) -> B
         ValueError: a change that is none of JAX's settings, a value that is not allowed, or another setting of the
             PyTorch driver's that differs from its default.
     """
+    names = {field.name for field in fields(settings)}
     for name in changes:
-        one_of("argument", name, (*SETTINGS, *ARGUMENTS))
+        if name not in names:
+            one_of("argument", name, (*SETTINGS, *ARGUMENTS))
     resolved, usual = changed(settings, dict(changes)), BilevelSettings()
     for field in fields(resolved):
         if field.name not in SETTINGS and getattr(resolved, field.name) != getattr(usual, field.name, None):
             raise ValueError(f"{field.name}: is a setting of the PyTorch driver alone; in JAX: {', '.join(SETTINGS)}.")
     return resolved
+
+
+def check_optimizer(argument: str, optimizer: Any, changes: Mapping[str, Any], *, replaced: Sequence[str]) -> None:
+    """Raise a ValueError unless this is an Optax transformation or None, without changes to what it would replace."""
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, optax.GradientTransformation):
+        raise ValueError(f"{argument}: must be an Optax transformation such as optax.adam(1e-3), got {optimizer!r}.")
+    for name in replaced:
+        if name in changes:
+            raise ValueError(f"{name}: has no effect beside {argument}, which has a rate and a decay of its own.")
+
+
+def check_loss(loss: Any) -> None:
+    """Raise a ValueError unless a loss can be called."""
+    if not callable(loss):
+        raise ValueError(f"loss: must be a function of (outputs, targets), got {loss!r}.")
 
 
 def check_own(space: Any, supernet: Any, method: Method) -> None:
@@ -92,6 +125,8 @@ def check_own(space: Any, supernet: Any, method: Method) -> None:
         raise ValueError(
             f"space: {type(space).__name__} has no `groups`, a tuple of archgrad.arch.LogitGroup, as ConvCellSpace has."
         )
+    if not space.groups:
+        raise ValueError("space: its `groups` must be at least one archgrad.arch.LogitGroup, got none.")
     if isinstance(supernet, nnx.Module) or not callable(supernet):
         raise ValueError(
             "supernet: must be a class or function that makes a module when called with rngs=, "

@@ -49,8 +49,8 @@ def train(
     write a loop of your own. The network is left in evaluation mode where there is a test set.
 
     Raises:
-        ValueError: no epochs, a rate that is not above 0, no module of Flax, fewer images than a batch, or a label that
-            is no class.
+        ValueError: no epochs, a rate that is not above 0, no module of Flax, no transformation of Optax, a negative
+            seed, fewer images than a batch, or a label that is no class.
     """
     started = time.perf_counter()
     whole("epochs", epochs, 1)
@@ -58,6 +58,9 @@ def train(
     above("learning_rate", learning_rate, 0)
     if not isinstance(network, nnx.Module):
         raise ValueError(f"network: must be a module of Flax, got {type(network).__name__}.")
+    if not isinstance(optimizer, optax.GradientTransformation | None):
+        raise ValueError(f"optimizer: must be an Optax transformation such as optax.adam(1e-3), got {optimizer!r}.")
+    whole("seed", seed, 0)
     network.train()
     for name, part in (("train", train), ("test", test)):
         if part is not None:
