@@ -92,9 +92,9 @@ def init_search(
             maps (inputs, mixture) to outputs.
         loss: (outputs, targets) -> (a scalar, metrics by name); cross-entropy and accuracy unless given.
         weight_optimizer, logit_optimizer: any two Optax transformations of the gradient; those of the settings unless
-            given, and then without the settings' rate, momentum and decay. The second order differentiates the update
-            of `weight_optimizer` as it is. The settings' `gradient_clip` bounds the weights' gradient before it, in the
-            weight step alone; a bound within the transformation is differentiated as well.
+            given, whose rate, momentum and decay then have no part (as keywords they are refused). The second order
+            differentiates the update of `weight_optimizer` as it is. The settings' `gradient_clip` bounds the weights'
+            gradient before it, in the weight step alone; a bound within the transformation is differentiated as well.
         settings, changes: `archgrad.settings.BilevelSettings` and single fields of it, such as `epochs=10`.
 
     Raises:
