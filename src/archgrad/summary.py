@@ -181,7 +181,7 @@ def report_comparison(
         "comparison": Picture("The found network beside random cells of its size", comparison),
         **search_curves(groups, history, genotype=found.genotype, stopped_at=stopped_at),
     }
-    pictures = save_pictures(folder, pictures)
+    save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test accuracy", "parameters", "train seconds"),
@@ -234,7 +234,7 @@ def report_language_comparison(
         "comparison": Picture("The found cell beside random cells and other networks, lower is better", comparison),
         **search_curves(groups, history, genotype=found.genotype, quantities=LANGUAGE),
     }
-    pictures = save_pictures(folder, pictures)
+    save_pictures(folder, pictures)
     details = Table(
         "Networks",
         ("network", "test perplexity", "validation perplexity", "parameters", "train seconds"),

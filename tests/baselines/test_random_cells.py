@@ -4,7 +4,7 @@ import pytest
 
 from archgrad.arch import NONE
 from archgrad.baselines import random_genotypes, random_genotypes_of_size
-from archgrad.genotype import DARTS_V2
+from archgrad.genotype import DARTS_V1, DARTS_V2
 from archgrad.spaces import ConvCellSpace
 from archgrad.training import count_parameters
 
@@ -31,13 +31,14 @@ def test_every_operation_is_drawn_about_equally_often():
         assert 0.6 * expected < operations.count(name) < 1.4 * expected
 
 
-def test_cells_of_a_size_are_nearer_to_it_than_most():
+@pytest.mark.parametrize("like", [DARTS_V1, DARTS_V2])
+def test_cells_of_a_size_are_nearer_to_it_than_most(like):
     def size(genotype):
         return count_parameters(SPACE.network(genotype))
 
-    target = size(DARTS_V2)
+    target = size(like)
     chosen = [
-        abs(size(g) - target) for g in random_genotypes_of_size(SPACE, 3, like=DARTS_V2, channels=8, layers=4, seed=0)
+        abs(size(g) - target) for g in random_genotypes_of_size(SPACE, 3, like=like, channels=8, layers=4, seed=0)
     ]
     drawn = sorted(abs(size(g) - target) for g in random_genotypes(SPACE, 60, seed=0))
     assert sorted(chosen) == drawn[:3]

@@ -3,7 +3,7 @@
 import pytest
 
 from archgrad.jax import supported
-from archgrad.jax.support import OF_LOGITS, check_loss, check_optimizer, checked_settings, method_row
+from archgrad.jax.support import check_loss, check_optimizer, checked_settings, method_row
 from archgrad.methods import METHODS
 from archgrad.settings import BilevelSettings, SearchSettings
 
@@ -42,7 +42,7 @@ def test_what_is_no_loss_and_no_transformation_is_refused():
     with pytest.raises(ValueError, match=r"loss: must be a function of \(outputs, targets\), got 'mse'"):
         check_loss("mse")
     with pytest.raises(ValueError, match=r"logit_optimizer: must be an Optax transformation such as .*, got 'adam'"):
-        check_optimizer("logit_optimizer", "adam", {}, replaced=OF_LOGITS)
+        check_optimizer("logit_optimizer", "adam")
 
 
 def test_every_method_is_either_known_or_refused():

@@ -118,6 +118,7 @@ def test_any_transformation_takes_its_place():
         ({"batch_size": 1}, "batch_size: must be at least 2, got 1"),
         ({"batch_size": 45}, "batch_size: must be at most the number of examples, 44, got 45"),
         ({"learning_rate": -1.0}, "learning_rate: must be above 0, got -1.0"),
+        ({"seed": 2**32}, r"seed: must lie in \[0, 4294967295\], got 4294967296"),
         ({"train": (TRAIN[0], TRAIN[1] + 5)}, "train: labels must lie in 0 to "),
         ({"test": (TRAIN[0], TRAIN[1] - 1)}, "test: labels must lie in 0 to "),
     ],

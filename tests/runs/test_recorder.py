@@ -110,7 +110,7 @@ def test_killed_at_several_moments_and_resumed_equals_uninterrupted(uninterrupte
     process = start("--out", str(folder))
     stop_when(process, (folder / "config.json").exists)  # before the first checkpoint
     process.communicate()
-    for times in (2, 6):
+    for times in (2, 6, 5):
         process = start("--resume", str(folder), options=["search", "--checkpoint-seconds", "0", "--quiet"])
         stop_when(process, changes(times))
         process.communicate()

@@ -17,29 +17,25 @@ import torch
 from flax import nnx
 from jax import Array, lax
 
-from archgrad.checks import whole, within
+from archgrad.checks import whole
 from archgrad.genotype import Genotype
 from archgrad.jax.hypergradients import Losses, estimator
 from archgrad.jax.problem import Loss, Problem, classification
 from archgrad.jax.stream import batch_at, check_data
 from archgrad.jax.supernet import ConvSupernet, check_space
 from archgrad.jax.support import (
-    OF_LOGITS,
-    OF_WEIGHTS,
     check_loss,
     check_optimizer,
     check_own,
     checked_settings,
     method_row,
+    random_key,
 )
 from archgrad.methods import Method, check_fit, stage_space
 from archgrad.settings import BilevelSettings
 
 Batch: TypeAlias = tuple[Any, Any]
 """(inputs, targets): images [N, H, W, C] and labels [N] for a `ConvSupernet`."""
-
-SEEDS = 2**32
-"""JAX takes seeds below, and of larger ones the last bits alone."""
 
 WEIGHTS, LOGITS, NOISE, TRAIN, VALIDATION = range(5)  # what numbers are drawn for
 
@@ -109,10 +105,10 @@ def init_search(
     whole("steps_per_epoch", steps_per_epoch, 1)
     row = method_row(method)
     resolved = checked_settings(BilevelSettings() if settings is None else settings, changes)
-    check_optimizer("weight_optimizer", weight_optimizer, changes, replaced=OF_WEIGHTS)
-    check_optimizer("logit_optimizer", logit_optimizer, changes, replaced=OF_LOGITS)
+    check_optimizer("weight_optimizer", weight_optimizer, beside=changes)
+    check_optimizer("logit_optimizer", logit_optimizer, beside=changes)
     check_loss(loss)
-    key = _key(seed)
+    key = random_key(seed)
     if supernet is None:
         check_space(space)
         check_fit(row, space, epochs=resolved.epochs)
@@ -142,20 +138,6 @@ def init_search(
         step=jnp.zeros((), jnp.int32),
         problem=problem,
     )
-
-
-def _key(seed: Any) -> Array:
-    if isinstance(seed, np.integer):
-        seed = int(seed)
-    if isinstance(seed, int):
-        whole("seed", seed, 0)
-        within("seed", seed, (0, SEEDS - 1))
-    whole_number = isinstance(seed, int) or (
-        isinstance(seed, Array) and seed.ndim == 0 and jnp.issubdtype(seed.dtype, jnp.integer)
-    )
-    if not whole_number:
-        raise ValueError(f"seed: must be a whole number, and one of them (many by `jax.vmap`), got {seed!r}.")
-    return jax.random.key(seed)
 
 
 @jax.jit

@@ -49,10 +49,11 @@ def check_data(data: Any, *, name: str, num_classes: int | None = None) -> None:
     if num_classes is None or isinstance(data[1], Tracer):
         return
     for part, values, kind in (("inputs", data[0], np.number), ("labels", data[1], np.integer)):
-        if not isinstance(values, Array | np.ndarray) or not jnp.issubdtype(values.dtype, kind):
-            found = values.dtype if isinstance(values, Array | np.ndarray) else type(values).__name__
-            whole = "whole " if kind is np.integer else ""
-            raise ValueError(f"{name}: {part} must be an array of {whole}numbers, of JAX or NumPy, got {found}.")
+        found = values.dtype if isinstance(values, Array | np.ndarray) else None
+        if found is None or not jnp.issubdtype(found, kind):
+            numbers = "whole numbers" if kind is np.integer else "numbers"
+            got = type(values).__name__ if found is None else found
+            raise ValueError(f"{name}: {part} must be an array of {numbers}, of JAX or NumPy, got {got}.")
     labels = np.asarray(data[1])
     if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
         raise ValueError(f"{name}: labels must lie in 0 to {num_classes - 1}, got {labels.min()} to {labels.max()}.")

@@ -1,13 +1,17 @@
 """Which methods and settings a search in JAX takes, and what it says of the others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
+from jax import Array
 
-from archgrad.checks import one_of
+from archgrad.checks import one_of, whole, within
 from archgrad.jax.hypergradients import estimator
 from archgrad.jax.penalties import penalty
 from archgrad.jax.relaxations import relaxation
@@ -33,9 +37,14 @@ SETTINGS = (
 """The settings that a search in JAX knows."""
 
 
-OF_WEIGHTS = ("learning_rate", "final_learning_rate", "momentum", "weight_decay")
-OF_LOGITS = ("logits_learning_rate", "logits_betas", "logits_weight_decay")
-"""The settings of the usual optimisers."""
+REPLACED = {
+    "weight_optimizer": ("learning_rate", "final_learning_rate", "momentum", "weight_decay"),
+    "logit_optimizer": ("logits_learning_rate", "logits_betas", "logits_weight_decay"),
+}
+"""The settings of the usual optimisers, by the argument that takes their place."""
+
+SEEDS = 2**32
+"""JAX takes seeds below, and of larger ones the last bits alone."""
 
 ARGUMENTS = ("method", "seed", "supernet", "loss", "weight_optimizer", "logit_optimizer", "settings")
 """What `init_search` takes beside settings, for messages."""
@@ -102,14 +111,30 @@ def checked_settings(settings: BilevelSettings, changes: Mapping[str, Any]) -> B
     return resolved
 
 
-def check_optimizer(argument: str, optimizer: Any, changes: Mapping[str, Any], *, replaced: Sequence[str]) -> None:
-    """Raise a ValueError unless this is an Optax transformation or None, without changes to what it would replace."""
+def random_key(seed: Any) -> Array:
+    """The key of a seed: a whole number that JAX takes whole, or a scalar array of them, which may be traced.
+
+    Raises:
+        ValueError: another seed.
+    """
+    if isinstance(seed, Array) and seed.ndim == 0 and jnp.issubdtype(seed.dtype, jnp.integer):
+        return jax.random.key(seed)
+    if not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed: must be a whole number, and one of them (many by `jax.vmap`), got {seed!r}.")
+    number = seed if isinstance(seed, int) else int(seed)
+    whole("seed", number, 0)
+    within("seed", number, (0, SEEDS - 1))
+    return jax.random.key(number)
+
+
+def check_optimizer(argument: str, optimizer: Any, *, beside: Collection[str] = ()) -> None:
+    """Raise a ValueError unless this is an Optax transformation or None, without the settings that it replaces."""
     if optimizer is None:
         return
     if not isinstance(optimizer, optax.GradientTransformation):
         raise ValueError(f"{argument}: must be an Optax transformation such as optax.adam(1e-3), got {optimizer!r}.")
-    for name in replaced:
-        if name in changes:
+    for name in REPLACED.get(argument, ()):
+        if name in beside:
             raise ValueError(f"{name}: has no effect beside {argument}, which has a rate and a decay of its own.")
 
 

@@ -14,6 +14,7 @@ from archgrad.checks import above, whole
 from archgrad.jax.problem import classification
 from archgrad.jax.search import Batch
 from archgrad.jax.stream import batch_at, check_data
+from archgrad.jax.support import check_optimizer, random_key
 
 
 class Score(NamedTuple):
@@ -49,8 +50,8 @@ def train(
     write a loop of your own. The network is left in evaluation mode where there is a test set.
 
     Raises:
-        ValueError: no epochs, a rate that is not above 0, no module of Flax, no transformation of Optax, a negative
-            seed, fewer images than a batch, or a label that is no class.
+        ValueError: no epochs, a rate that is not above 0, no module of Flax, no transformation of Optax, a seed
+            that JAX does not take, fewer images than a batch, or a label that is no class.
     """
     started = time.perf_counter()
     whole("epochs", epochs, 1)
@@ -58,9 +59,8 @@ def train(
     above("learning_rate", learning_rate, 0)
     if not isinstance(network, nnx.Module):
         raise ValueError(f"network: must be a module of Flax, got {type(network).__name__}.")
-    if not isinstance(optimizer, optax.GradientTransformation | None):
-        raise ValueError(f"optimizer: must be an Optax transformation such as optax.adam(1e-3), got {optimizer!r}.")
-    whole("seed", seed, 0)
+    check_optimizer("optimizer", optimizer)
+    key = random_key(seed)
     network.train()
     for name, part in (("train", train), ("test", test)):
         if part is not None:
@@ -70,9 +70,7 @@ def train(
     graph, weights, variables = nnx.split(network, nnx.Param, ...)
     learnt, train_loss = (weights, variables, chosen.init(weights)), jnp.nan
     for number in range(epochs):
-        learnt, train_loss = _epoch(
-            learnt, train, jax.random.key(seed), number, graph=graph, optimizer=chosen, batch_size=batch_size
-        )
+        learnt, train_loss = _epoch(learnt, train, key, number, graph=graph, optimizer=chosen, batch_size=batch_size)
     weights, variables, _ = jax.block_until_ready(learnt)
     nnx.update(network, weights, variables)
     metrics = {"accuracy": None, "loss": None} if test is None else evaluate(network, test, batch_size=batch_size)
